@@ -1,0 +1,298 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/typedtasks/typedtasks/backoff"
+	"github.com/typedtasks/typedtasks/internal/payload"
+	"github.com/typedtasks/typedtasks/transport"
+	"github.com/typedtasks/typedtasks/transport/eager"
+)
+
+// App holds definitions, delivers their work and enqueues it. It is an http.Handler. It is made by [NewApp]
+// and safe for concurrent use; definitions and middleware may be added at any time.
+type App struct {
+	cfg        Config
+	validator  *payload.Validator
+	propagated []string
+	clock      transport.Clock // nil: the system's
+	server     transport.Server
+	eager      bool
+	gate       gate
+	released   atomic.Bool
+
+	queueLimits sync.Map // queue -> transport.RetryConfig, asked once
+
+	mu         sync.Mutex // serializes changes of what table is made from
+	defs       []Definition
+	middleware []Middleware
+	enqueueing []func(EnqueueFunc) EnqueueFunc
+	table      atomic.Pointer[table]
+	buffers    sync.Pool // of *buffer
+}
+
+// Middleware wraps the execution of every delivery. The first one given to Use is the outermost; the
+// function's outcome is the error that next returns.
+type Middleware func(next Handler) Handler
+
+// EnqueueFunc enqueues tasks: one result each, in order. Middleware may change the tasks, and owns them while
+// it runs.
+type EnqueueFunc func(ctx context.Context, ts []*transport.Task) []Result
+
+// table is an immutable view of the App's definitions, replaced as a whole, so that deliveries and enqueues
+// take no lock.
+type table struct {
+	byPath  map[string]*route // as requests name them
+	byURL   map[string]*route // as tasks name them
+	byDef   map[*definition]*route
+	enqueue EnqueueFunc // nil without middleware
+	pooled  bool        // whether bodies may be read into buffers that are used again
+}
+
+// route is one definition as served by one App.
+type route struct {
+	spec    Spec
+	url     string
+	handler Handler // with middleware
+	timeout time.Duration
+	def     *definition // nil where the definition is no task
+
+	queue   string
+	header  http.Header // shared, never changed
+	policy  backoff.Policy
+	retries bool
+}
+
+// NewApp makes an App of its configuration. The error joins all that is wrong with it.
+func NewApp(c Config) (*App, error) {
+	cfg, err := c.resolve()
+	if err != nil {
+		return nil, fmt.Errorf("tasks: new app: %w", err)
+	}
+	a := &App{cfg: cfg, validator: payload.NewValidator(cfg.Validator), propagated: cfg.PropagatedHeaders}
+	a.gate.init()
+	_, err = transport.As[*eager.Transport](cfg.Transport)
+	a.eager = err == nil
+	a.clock, _ = transport.As[transport.Clock](cfg.Transport)
+	a.server, _ = transport.As[transport.Server](cfg.Transport)
+	a.rebuild()
+	if len(cfg.Queues) > 0 {
+		if d, err := transport.As[transport.QueueDeclarer](cfg.Transport); err == nil {
+			if err := d.DeclareQueues(cfg.Queues); err != nil {
+				return nil, fmt.Errorf("tasks: new app: Config.Queues: %w", err)
+			}
+		} else if a.server == nil {
+			cfg.Logger.Warn("tasks: Config.Queues has no effect: the transport takes no queue settings", "transport", fmt.Sprintf("%T", cfg.Transport))
+		}
+	}
+	if a.server != nil {
+		if err := a.server.Serve(cfg.Endpoint, a.serveLocal); err != nil {
+			return nil, fmt.Errorf("tasks: new app: %w: give each App that shares a transport an Endpoint of its own", err)
+		}
+	} else if cfg.Quarantine == nil {
+		cfg.Logger.Warn("tasks: Config.Quarantine is not set: a payload that never decodes is retried until its queue gives up, then lost")
+	}
+	return a, nil
+}
+
+// Config returns the configuration with every default filled in.
+func (a *App) Config() Config { return a.cfg }
+
+// Context returns a ctx under which definitions work through this App, and through no other.
+func (a *App) Context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, appKey{}, a)
+}
+
+type appKey struct{}
+
+func appFrom(ctx context.Context) *App {
+	a, _ := ctx.Value(appKey{}).(*App)
+	return a
+}
+
+// Register adds definitions, all of them or none. The error joins every problem, each naming the definition
+// and the fix: what is wrong with it, a name that is taken, a definition registered twice.
+func (a *App) Register(defs ...Definition) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.released.Load() {
+		return fmt.Errorf("tasks: register: %w", ErrShutdown)
+	}
+	taken := map[string]string{} // path -> kind and name of its owner
+	for _, d := range a.defs {
+		for _, path := range a.paths(d.Spec()) {
+			taken[path] = describe(d.Spec())
+		}
+	}
+	var errs []error
+	seen := slices.Clone(a.defs)
+	for i, d := range defs {
+		if isNil(d) {
+			errs = append(errs, fmt.Errorf("definition %d is nil", i+1))
+			continue
+		}
+		s := d.Spec()
+		if slices.Contains(seen, d) {
+			errs = append(errs, fmt.Errorf("%s is registered twice: remove one of the two", describe(s)))
+			continue
+		}
+		seen = append(seen, d)
+		if err := a.check(d, s); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", describe(s), err))
+		}
+		for _, path := range a.paths(s) {
+			if owner, ok := taken[path]; ok {
+				errs = append(errs, fmt.Errorf("%s: the path %q is served by %s already: choose another name with WithName", describe(s), path, owner))
+			}
+			taken[path] = describe(s)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("tasks: register: %w", err)
+	}
+	a.defs = seen
+	a.rebuild()
+	for _, d := range defs {
+		d.binding().bind(a)
+	}
+	return nil
+}
+
+// check reports what is wrong with a definition by itself, and under this App's settings.
+func (a *App) check(d Definition, s Spec) error {
+	t, ok := d.(interface{ definition() *definition })
+	if s.Err != nil || !ok {
+		return s.Err
+	}
+	var errs []error
+	if err := a.validator.Check(t.definition().plan); err != nil {
+		errs = append(errs, fmt.Errorf("payload: %w", err))
+	}
+	if err := t.definition().policy.Or(a.cfg.EnqueueRetry).Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("WithEnqueueRetry over Config.EnqueueRetry: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// isNil sees through a nil pointer in a Definition.
+func isNil(d Definition) bool {
+	if d == nil {
+		return true
+	}
+	v := reflect.ValueOf(d)
+	return v.Kind() == reflect.Pointer && v.IsNil()
+}
+
+// Definitions yields what is registered, in the order of registration.
+func (a *App) Definitions() iter.Seq[Definition] {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Values(slices.Clone(a.defs))
+}
+
+// Use wraps the execution of every delivery, whatever way it comes. nil entries are skipped.
+func (a *App) Use(mw ...Middleware) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, m := range mw {
+		if m != nil {
+			a.middleware = append(a.middleware, m)
+		}
+	}
+	a.rebuild()
+}
+
+// UseEnqueue wraps every enqueue: tasks, bulk and snoozed ones alike. The first one given is the outermost; a
+// retry of the enqueue happens inside. nil entries are skipped.
+func (a *App) UseEnqueue(mw ...func(next EnqueueFunc) EnqueueFunc) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, m := range mw {
+		if m != nil {
+			a.enqueueing = append(a.enqueueing, m)
+		}
+	}
+	a.rebuild()
+}
+
+// rebuild composes the table anew. Its caller holds a.mu, or is NewApp.
+func (a *App) rebuild() {
+	t := &table{byPath: map[string]*route{}, byURL: map[string]*route{}, byDef: map[*definition]*route{}}
+	_, ours := a.cfg.Codec.(JSONCodec)
+	t.pooled = ours && len(a.middleware) == 0
+	for _, d := range a.defs {
+		r := a.route(d)
+		for i, path := range a.paths(r.spec) {
+			t.byPath[a.cfg.MountPath+path] = r
+			t.byURL[a.cfg.Endpoint+path] = r
+			if i == 0 {
+				r.url = a.cfg.Endpoint + path
+			}
+		}
+		if r.def != nil {
+			t.byDef[r.def] = r
+		}
+	}
+	if len(a.enqueueing) > 0 {
+		t.enqueue = a.sendAll
+		for _, m := range slices.Backward(a.enqueueing) {
+			t.enqueue = m(t.enqueue)
+		}
+	}
+	a.table.Store(t)
+}
+
+func (a *App) route(d Definition) *route {
+	r := &route{spec: d.Spec()}
+	r.handler = r.spec.Handle
+	for _, m := range slices.Backward(a.middleware) {
+		r.handler = m(r.handler)
+	}
+	r.timeout = r.spec.Timeout
+	if r.timeout == 0 {
+		r.timeout = transport.DefaultTimeout
+	}
+	r.queue = or(r.spec.Queue, a.cfg.Queue)
+	if t, ok := d.(interface{ definition() *definition }); ok {
+		r.def = t.definition()
+		r.header = r.def.baseHeader(a.cfg.Codec)
+		r.policy = r.def.policy.Or(a.cfg.EnqueueRetry)
+		r.retries = r.policy.Enabled()
+	}
+	return r
+}
+
+// paths lists where a definition is served, below the mount point; the first is its own name's.
+func (a *App) paths(s Spec) []string {
+	if s.Path == "" {
+		return nil
+	}
+	section := a.cfg.TasksPath
+	if s.Kind == KindSubscriber {
+		section = a.cfg.SubscriptionsPath
+	}
+	var paths []string
+	for _, p := range append([]string{s.Path}, s.Aliases...) {
+		paths = append(paths, "/"+section+"/"+p)
+	}
+	return paths
+}
+
+// now is the transport's time where it keeps its own.
+func (a *App) now() time.Time {
+	if a.clock != nil {
+		return a.clock.Now()
+	}
+	return time.Now()
+}
+
+func describe(s Spec) string { return fmt.Sprintf("%s %q", s.Kind, s.Name) }

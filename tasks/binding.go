@@ -1,0 +1,62 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Binding says which Apps a definition belongs to. Embed it to make a [Definition]; the zero value belongs to
+// none. It must not be copied.
+type Binding struct {
+	mu   sync.Mutex // serializes changes
+	apps atomic.Pointer[[]*App]
+}
+
+// App returns the App that work of this definition belongs to: the one in ctx, which must have registered
+// it, else the only one that has. Errors match [ErrNotRegistered], [ErrAmbiguousApp] or [ErrShutdown].
+func (b *Binding) App(ctx context.Context) (*App, error) {
+	apps := b.list()
+	if app := appFrom(ctx); app != nil {
+		if slices.Contains(apps, app) {
+			return app, nil
+		}
+		if app.released.Load() {
+			return nil, fmt.Errorf("%w with App %q, which is in the context: %w", ErrNotRegistered, app.cfg.Name, ErrShutdown)
+		}
+		return nil, fmt.Errorf("%w with App %q, which is in the context: pass it to that App's Register", ErrNotRegistered, app.cfg.Name)
+	}
+	switch len(apps) {
+	case 1:
+		return apps[0], nil
+	case 0:
+		return nil, fmt.Errorf("%w with any live App: pass it to App.Register first", ErrNotRegistered)
+	default:
+		return nil, fmt.Errorf("%w: choose one with app.Context(ctx)", ErrAmbiguousApp)
+	}
+}
+
+func (b *Binding) binding() *Binding { return b }
+
+func (b *Binding) list() []*App {
+	if p := b.apps.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+func (b *Binding) bind(a *App) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	apps := append(slices.Clone(b.list()), a)
+	b.apps.Store(&apps)
+}
+
+func (b *Binding) release(a *App) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	apps := slices.DeleteFunc(slices.Clone(b.list()), func(x *App) bool { return x == a })
+	b.apps.Store(&apps)
+}

@@ -1,0 +1,37 @@
+package tasks
+
+import (
+	"github.com/typedtasks/typedtasks/internal/payload"
+)
+
+// Codec turns payloads into bytes and back. Both methods are given a pointer to the payload: for a task of
+// Welcome a *Welcome, and for a task of *Welcome the same. Unmarshal must not keep data. Both must be safe
+// for concurrent use.
+//
+// What Marshal refuses is an error of Enqueue. What Unmarshal refuses is never retried blindly: it is
+// quarantined, or answered with 400.
+type Codec interface {
+	Name() string
+	Marshal(v any) ([]byte, error)
+	Unmarshal(data []byte, v any) error
+}
+
+// ContentTyper is a Codec that says how its bytes are labelled. Without it, the codec named "json" sends
+// application/json and any other application/octet-stream.
+type ContentTyper interface {
+	ContentType() string
+}
+
+// JSONCodec is JSON with the meaning of encoding/json. Trailing bytes and NaN are refused; unknown fields are
+// accepted, so that a new version may enqueue for an old one while a deploy rolls, unless Strict is set.
+type JSONCodec = payload.JSON
+
+// ValidationError lists every field of a payload that failed its rules, by JSON path. Enqueue returns it;
+// over HTTP it is answered with 400.
+type ValidationError = payload.ValidationError
+
+// FieldError is one failed rule of one field.
+type FieldError = payload.FieldError
+
+// DecodeError is a body that is no payload of its task.
+type DecodeError = payload.DecodeError

@@ -1,0 +1,212 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/typedtasks/typedtasks/internal/payload"
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// Definition is what an App registers: tasks here, publishers, subscribers and periodic tasks in the sibling
+// packages. It is sealed: embed [Binding] to make one.
+type Definition interface {
+	Spec() Spec
+	binding() *Binding
+}
+
+// Handler runs one delivery and returns its result. The context is the run's: it carries the App, the
+// metadata and the propagated headers, and ends at the dispatch deadline. d must not be kept or changed.
+type Handler func(ctx context.Context, d *transport.Delivery) (any, error)
+
+// Spec describes a definition to its App.
+type Spec struct {
+	Kind    string        // KindTask, ...
+	Name    string        // unique among the App's definitions of its kind
+	Path    string        // last element of the path under which it is served; empty: not served
+	Aliases []string      // further such elements
+	Queue   string        // the queue its tasks go to; empty: the App's default
+	Timeout time.Duration // dispatch deadline; 0: the default
+	Payload reflect.Type
+	Handle  Handler
+	Err     error // what is wrong with the definition
+}
+
+// The kinds of definitions.
+const (
+	KindTask       = "task"
+	KindPeriodic   = "periodic"
+	KindPublisher  = "publisher"
+	KindSubscriber = "subscriber"
+)
+
+// definition is a task with its payload type erased.
+type definition struct {
+	settings
+	typ       reflect.Type
+	plan      *payload.Plan
+	newTarget func() any // what a payload is decoded into, see box
+	call      function
+	err       error
+}
+
+// function is the user's function with its payload boxed.
+type function = func(ctx context.Context, v any) (any, error)
+
+// define collects a definition and all that is wrong with it.
+func define[T any](call function, fnMissing bool, opts []Option) *definition {
+	d := &definition{typ: reflect.TypeFor[T](), newTarget: newTarget[T], call: call}
+	for _, o := range opts {
+		if o == nil {
+			d.problem("an option is nil")
+			continue
+		}
+		o.define(&d.settings)
+	}
+	if d.name == "" {
+		d.name = defaultName(d.typ)
+	}
+	if fnMissing {
+		d.problem("the function is nil")
+	}
+	for i, name := range append([]string{d.name}, d.aliases...) {
+		if err := checkName(name); err != nil {
+			if i == 0 && name == "" {
+				err = fmt.Errorf("the payload type %s gives no usable name: add tasks.WithName", d.typ)
+			}
+			d.problem("%w", err)
+		}
+	}
+	plan, err := payload.PlanFor(d.typ)
+	if err != nil {
+		d.problem("payload: %w", err)
+	}
+	d.plan = plan
+	d.err = errors.Join(d.errs...)
+	return d
+}
+
+func (d *definition) spec() Spec {
+	return Spec{
+		Kind: KindTask, Name: d.name, Path: d.name, Aliases: slices.Clone(d.aliases),
+		Queue: d.queue, Timeout: d.timeout, Payload: d.typ, Handle: d.handle, Err: d.err,
+	}
+}
+
+// handle is the innermost Handler: decode, validate, call.
+func (d *definition) handle(ctx context.Context, del *transport.Delivery) (any, error) {
+	app := appFrom(ctx)
+	if app == nil {
+		return nil, fmt.Errorf("tasks: %s: handled outside of an App", d.name)
+	}
+	v := d.newTarget()
+	if err := app.decode(d, del.Body, v); err != nil {
+		return nil, Reject(err)
+	}
+	return d.call(ctx, v)
+}
+
+// decode turns a body into a validated payload. A payload without fields may have no body at all.
+func (a *App) decode(d *definition, body []byte, v any) error {
+	if len(body) > 0 || !d.bodyless() {
+		if err := a.cfg.Codec.Unmarshal(body, v); err != nil {
+			return payload.AsDecodeError(a.cfg.Codec.Name(), err)
+		}
+	}
+	return a.validator.Validate(d.plan, v)
+}
+
+func (d *definition) bodyless() bool {
+	return d.typ.Kind() == reflect.Struct && d.typ.NumField() == 0
+}
+
+// encode validates a payload and turns it into a body.
+func (a *App) encode(d *definition, v any) ([]byte, error) {
+	if err := a.validator.Validate(d.plan, v); err != nil {
+		return nil, err
+	}
+	return a.cfg.Codec.Marshal(v)
+}
+
+// baseHeader is what every task of the definition carries under a codec. It is shared and never changed.
+func (d *definition) baseHeader(c Codec) http.Header {
+	h := cloneHeader(d.header, 2)
+	if _, set := h[headerContentType]; !set {
+		h[headerContentType] = []string{contentType(c)}
+	}
+	if d.retry != nil {
+		h[headerRetry] = []string{formatRetry(*d.retry)}
+	}
+	return h
+}
+
+func contentType(c Codec) string {
+	if ct, ok := c.(ContentTyper); ok {
+		return ct.ContentType()
+	}
+	if c.Name() == "json" {
+		return "application/json"
+	}
+	return "application/octet-stream"
+}
+
+// isPointer reports whether T is a pointer type.
+func isPointer[T any]() bool { return reflect.TypeFor[T]().Kind() == reflect.Pointer }
+
+// newTarget makes what a T is decoded into: a *T, or for a pointer type a T that points to a zero value.
+func newTarget[T any]() any {
+	if isPointer[T]() {
+		return reflect.New(reflect.TypeFor[T]().Elem()).Interface()
+	}
+	return new(T)
+}
+
+// defaultName is what the payload's TaskName says, else the name of its type; empty where neither serves.
+func defaultName(t reflect.Type) string {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if n, ok := reflect.New(t).Interface().(interface{ TaskName() string }); ok {
+		return callTaskName(n)
+	}
+	if t.PkgPath() == "" { // a built-in or unnamed type
+		return ""
+	}
+	if checkName(t.Name()) != nil { // an instantiated generic type
+		return ""
+	}
+	return t.Name()
+}
+
+// callTaskName keeps New from panicking where TaskName cannot stand a zero payload.
+func callTaskName(n interface{ TaskName() string }) (name string) {
+	defer func() {
+		if recover() != nil {
+			name = ""
+		}
+	}()
+	return n.TaskName()
+}
+
+const maxName = 200
+
+func checkName(name string) error {
+	if name == "" || len(name) > maxName {
+		return fmt.Errorf("name %q has %d characters, not 1 to %d", name, len(name), maxName)
+	}
+	for i := range len(name) {
+		c := name[i]
+		if transport.CheckID(name[i:i+1]) != nil && c != '.' {
+			return fmt.Errorf("name %q may hold letters, digits, \".\", \"-\" and \"_\" only, not %q", name, c)
+		}
+	}
+	if name == "." || name == ".." {
+		return fmt.Errorf("name %q would not survive in a URL", name)
+	}
+	return nil
+}

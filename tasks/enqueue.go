@@ -1,0 +1,197 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/typedtasks/typedtasks/backoff"
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// order is one call of Enqueue or EnqueueAll: what its options came to, and how it may be retried.
+type order struct {
+	*settings
+	app     *App
+	route   *route
+	now     time.Time
+	policy  backoff.Policy
+	retries bool
+	named   bool // ids are the caller's: one that is taken is a duplicate
+}
+
+func (d *definition) enqueue(ctx context.Context, b *Binding, v any, opts []EnqueueOption) (Receipt, error) {
+	o, err := d.order(ctx, b, opts)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("tasks: %s: %w", d.name, err)
+	}
+	t, err := o.task(ctx, v)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("tasks: %s: %w", d.name, err)
+	}
+	r, err := o.send(ctx, t)
+	if err != nil {
+		return r, fmt.Errorf("tasks: %s: %w", d.name, err)
+	}
+	return r, nil
+}
+
+func (d *definition) enqueueAll(ctx context.Context, b *Binding, vs []any, opts []EnqueueOption) []Result {
+	results := make([]Result, len(vs))
+	fail := func(i int, err error) { results[i].Err = fmt.Errorf("tasks: %s: %w", d.name, err) }
+
+	o, err := d.order(ctx, b, opts)
+	if err == nil && o.id != "" && len(vs) > 1 {
+		err = errors.New("WithID: one id for several payloads: enqueue them one by one")
+	}
+	if err != nil {
+		for i := range vs {
+			fail(i, err)
+		}
+		return results
+	}
+	ts := make([]*transport.Task, 0, len(vs))
+	at := make([]int, 0, len(vs)) // where each task's result goes
+	for i, v := range vs {
+		t, err := o.task(ctx, v)
+		if err != nil {
+			fail(i, err)
+			continue
+		}
+		ts, at = append(ts, t), append(at, i)
+	}
+	if len(ts) == 0 {
+		return results
+	}
+	for i, r := range o.sendMany(ctx, ts) {
+		results[at[i]] = r
+		if r.Err != nil {
+			fail(at[i], r.Err)
+		}
+	}
+	return results
+}
+
+// order resolves the App and the options of a call.
+func (d *definition) order(ctx context.Context, b *Binding, opts []EnqueueOption) (*order, error) {
+	app, err := b.App(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rt := app.table.Load().byDef[d]
+	if rt == nil {
+		return nil, fmt.Errorf("%w with App %q", ErrNotRegistered, app.cfg.Name)
+	}
+	o := &order{settings: &d.settings, app: app, route: rt, now: app.now(), policy: rt.policy, retries: rt.retries}
+	if len(opts) > 0 {
+		s, err := d.settings.over(opts)
+		if err != nil {
+			return nil, err
+		}
+		o.settings = &s
+		if s.hasPolicy {
+			o.policy = s.policy.Or(app.cfg.EnqueueRetry)
+			o.retries = o.policy.Enabled()
+		}
+	}
+	if o.queue == "" && o.queueFunc != nil {
+		if q := o.queueFunc(ctx); q != "" {
+			if err := transport.CheckQueue(q); err != nil {
+				return nil, fmt.Errorf("OnQueueFunc: %w", err)
+			}
+			chosen := *o.settings
+			chosen.queue = q
+			o.settings = &chosen
+		}
+	}
+	o.named = o.id != "" || o.unique
+	return o, nil
+}
+
+// task makes the wire form of one payload, checked.
+func (o *order) task(ctx context.Context, v any) (*transport.Task, error) {
+	body, err := o.app.encode(o.route.def, v)
+	if err != nil {
+		return nil, err
+	}
+	eta, err := o.when.resolve(o.now, o.app.cfg.MaxETA)
+	if err != nil {
+		return nil, err
+	}
+	t := &transport.Task{
+		ID: o.id, Queue: or(o.queue, o.app.cfg.Queue), URL: o.route.url, Audience: o.app.cfg.Audience,
+		Header: o.header(ctx), Body: body, ETA: eta, Timeout: o.timeout, Retry: o.retry,
+	}
+	if t.ID == "" && o.unique {
+		t.ID = uniqueID(o.route.def.name, v, o.window, o.now)
+	}
+	if o.retries && o.policy.Duplicates == backoff.Avoid {
+		if t.ID == "" {
+			t.ID = randomID(o.route.def.name)
+		} else {
+			o.sign(t)
+		}
+	}
+	if err := t.Check(o.now); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// header is the route's own, shared, as long as neither call nor context nor middleware have a say.
+func (o *order) header(ctx context.Context) http.Header {
+	h, own := o.route.header, false
+	def := &o.route.def.settings
+	if o.settings != def {
+		if o.ownHeader {
+			h, own = cloneHeader(h, len(o.settings.header)+1), true
+			for k, v := range o.settings.header {
+				h[k] = v
+			}
+		}
+		if o.retry != def.retry || o.timeout != def.timeout {
+			if !own {
+				h, own = cloneHeader(h, 2), true
+			}
+			if o.retry != nil {
+				h[headerRetry] = []string{formatRetry(*o.retry)}
+			}
+			if o.timeout != def.timeout {
+				h[headerTimeout] = []string{o.timeout.String()}
+			}
+		}
+	}
+	h, own = o.app.addPropagated(ctx, h, own)
+	if !own && o.app.table.Load().enqueue != nil {
+		h = h.Clone()
+	}
+	return h
+}
+
+// resolve turns an option into a time; zero is now.
+func (w when) resolve(now time.Time, most time.Duration) (time.Time, error) {
+	if w.option == "" {
+		return time.Time{}, nil
+	}
+	d := w.d
+	if w.option == "At" || w.option == "Before" {
+		d = w.t.Sub(now)
+	}
+	if d <= 0 {
+		return time.Time{}, nil
+	}
+	if d > most {
+		return time.Time{}, fmt.Errorf("%s: %s ahead, at most %s: %w", w.option, d.Round(time.Second), most, ErrTooFar)
+	}
+	switch w.option {
+	case "At":
+		return w.t, nil
+	case "In":
+		return now.Add(d), nil
+	default:
+		return now.Add(rand.N(d)), nil
+	}
+}

@@ -1,0 +1,127 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"strings"
+	"time"
+
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// Headers of our own, in the canonical form in which net/http delivers them.
+const (
+	headerID       = "Typedtasks-Id"       // a snoozed task's first id
+	headerAttempts = "Typedtasks-Attempts" // ... and the attempts used before
+	headerRetry    = "Typedtasks-Retry"    // the task's own retry settings
+	headerTimeout  = "Typedtasks-Timeout"  // a timeout that differs from the definition's
+	headerNonce    = "Typedtasks-Nonce"    // tells our named task from another's after a lost answer
+
+	headerContentType = "Content-Type"
+)
+
+// HeadersFrom returns the propagated headers that ctx carries: of the request under which it runs, or of the
+// task whose function it was given. The result is the caller's own; nil without any.
+func HeadersFrom(ctx context.Context) http.Header {
+	h, _ := ctx.Value(headersKey{}).(http.Header)
+	if len(h) == 0 {
+		return nil
+	}
+	return h.Clone()
+}
+
+// ContextWithHeaders returns a ctx whose headers ride along on everything enqueued or published under it, as
+// far as Config.PropagatedHeaders names them. They replace those of ctx as a whole.
+func ContextWithHeaders(ctx context.Context, h http.Header) context.Context {
+	return context.WithValue(ctx, headersKey{}, h.Clone())
+}
+
+// Propagate is middleware for the user's own routes: the headers that Config.PropagatedHeaders names ride
+// along on everything enqueued or published under the request's context.
+func (a *App) Propagate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h := a.pick(r.Header); h != nil {
+			r = r.WithContext(context.WithValue(r.Context(), headersKey{}, h))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+type headersKey struct{}
+
+// pick copies the propagated headers out of h, several values of one name joined by commas; nil if none.
+func (a *App) pick(h http.Header) http.Header {
+	var picked http.Header
+	for _, name := range a.propagated {
+		vs := h[name]
+		if len(vs) == 0 {
+			continue
+		}
+		if picked == nil {
+			picked = make(http.Header, len(a.propagated))
+		}
+		if len(vs) > 1 {
+			vs = []string{strings.Join(vs, ",")}
+		}
+		picked[name] = vs[:1:1]
+	}
+	return picked
+}
+
+// addPropagated puts ctx's headers on a task. own says whether h may be changed; a header set by the task or
+// the call wins over a propagated one.
+func (a *App) addPropagated(ctx context.Context, h http.Header, own bool) (http.Header, bool) {
+	carried, _ := ctx.Value(headersKey{}).(http.Header)
+	if len(carried) == 0 {
+		return h, own
+	}
+	for name, vs := range a.pick(carried) {
+		if _, set := h[name]; set {
+			continue
+		}
+		if !own {
+			h, own = cloneHeader(h, len(a.propagated)), true
+		}
+		h[name] = vs
+	}
+	return h, own
+}
+
+// cloneHeader copies the map with room for more; values are shared, since nothing here changes one in place.
+func cloneHeader(h http.Header, more int) http.Header {
+	c := make(http.Header, len(h)+more)
+	for k, v := range h {
+		c[k] = v
+	}
+	return c
+}
+
+// checkUserHeader refuses what would split a header and what belongs to the platform or to us.
+func checkUserHeader(key, value string) error {
+	if err := (&transport.Task{Queue: "q", Header: http.Header{key: {value}}}).Check(time.Time{}); err != nil {
+		return fmt.Errorf("header %q: %w", key, err)
+	}
+	if name := textproto.CanonicalMIMEHeaderKey(key); reservedHeader(name) {
+		return fmt.Errorf("header %q is reserved: it is set by the platform or by this package", key)
+	}
+	return nil
+}
+
+// reservedHeader names what Cloud Tasks ignores or replaces, and our own. X-CloudTasks-Projectname is neither:
+// Python services put it on their tasks by themselves.
+func reservedHeader(canonical string) bool {
+	switch canonical {
+	case "Host", "Content-Length", "User-Agent", "Transfer-Encoding", "Connection", "Trailer", "Upgrade", "Te":
+		return true
+	case headerProject:
+		return false
+	}
+	for _, prefix := range []string{"X-Cloudtasks-", "X-Cloudscheduler", "X-Google-", "X-Appengine-", "Typedtasks-"} {
+		if strings.HasPrefix(canonical, prefix) {
+			return true
+		}
+	}
+	return false
+}

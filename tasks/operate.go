@@ -1,0 +1,227 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/typedtasks/typedtasks/internal/lazyctx"
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// run is Task.Run: encode, then the pipeline, so that it behaves as a delivery would.
+func (d *definition) run(ctx context.Context, b *Binding, v any) (any, error) {
+	app, err := b.App(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("tasks: %s: %w", d.name, err)
+	}
+	rt := app.table.Load().byDef[d]
+	if rt == nil {
+		return nil, fmt.Errorf("tasks: %s: %w with App %q", d.name, ErrNotRegistered, app.cfg.Name)
+	}
+	body, err := app.encode(d, v)
+	if err != nil {
+		return nil, fmt.Errorf("tasks: %s: %w", d.name, err)
+	}
+	header, _ := app.addPropagated(ctx, rt.header, false)
+	return app.runHere(ctx, rt, &transport.Delivery{
+		Task:    transport.Task{Queue: rt.queue, URL: rt.url, Header: header, Body: body, ETA: app.now(), Timeout: d.timeout, Retry: d.retry},
+		Attempt: 1,
+	})
+}
+
+func (a *App) runHere(ctx context.Context, rt *route, del *transport.Delivery) (any, error) {
+	timeout := rt.timeout
+	if del.Timeout != 0 {
+		timeout = del.Timeout
+	}
+	run := lazyctx.WithDeadline(ctx, time.Now().Add(timeout))
+	defer run.Cancel()
+	v := a.deliver(run, rt, del, inCaller)
+	return v.result, v.forCaller(rt)
+}
+
+func (d *definition) debug(ctx context.Context, b *Binding, id string) error {
+	app, rt, in, err := d.inspect(ctx, b)
+	if err != nil {
+		return fmt.Errorf("tasks: debug %s: %w", d.name, err)
+	}
+	w, err := app.find(ctx, in, rt, id)
+	if err != nil {
+		return fmt.Errorf("tasks: debug %s: %w", d.name, err)
+	}
+	_, err = app.runHere(ctx, rt, &transport.Delivery{Task: w.Task, Attempt: w.Dispatches + 1, Executions: w.Seen})
+	return err
+}
+
+func (d *definition) delete(ctx context.Context, b *Binding, id string) error {
+	app, rt, in, err := d.inspect(ctx, b)
+	if err != nil {
+		return fmt.Errorf("tasks: delete %s: %w", d.name, err)
+	}
+	w, err := app.find(ctx, in, rt, id)
+	if err == nil {
+		err = in.Delete(ctx, w.Queue, w.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("tasks: delete %s: %w", d.name, err)
+	}
+	return nil
+}
+
+// deleteBatch is how many ids go to the transport in one call.
+const deleteBatch = 1000
+
+func (d *definition) deleteAll(ctx context.Context, b *Binding, opts []DeleteOption) (int, error) {
+	app, rt, in, err := d.inspect(ctx, b)
+	if err != nil {
+		return 0, fmt.Errorf("tasks: delete all %s: %w", d.name, err)
+	}
+	del := deletion{queue: rt.queue}
+	for _, o := range opts {
+		if o != nil {
+			o.del(&del)
+		}
+	}
+	var (
+		ids     []string
+		deleted int
+		errs    []error
+	)
+	flush := func() {
+		if len(ids) == 0 {
+			return
+		}
+		n, err := deleteEach(ctx, in, del.queue, ids)
+		deleted += n
+		if err != nil {
+			errs = append(errs, err)
+		}
+		ids = ids[:0]
+	}
+	for w, err := range in.All(ctx, del.queue) {
+		if err != nil {
+			if !errors.Is(err, transport.ErrQueueMissing) { // a queue that never was holds nothing
+				errs = append(errs, err)
+			}
+			break
+		}
+		if app.owns(rt, w.URL) && max(w.Dispatches-1, 0) >= del.minRetries {
+			if ids = append(ids, w.ID); len(ids) == deleteBatch {
+				flush()
+			}
+		}
+	}
+	flush()
+	if err := errors.Join(errs...); err != nil {
+		return deleted, fmt.Errorf("tasks: delete all %s: %w", d.name, err)
+	}
+	return deleted, nil
+}
+
+// deleteEach deletes ids and counts those that were there. The driver's error joins one for each that failed;
+// those that had vanished are no errors here.
+func deleteEach(ctx context.Context, in transport.Inspector, queue string, ids []string) (int, error) {
+	err := in.Delete(ctx, queue, ids...)
+	if err == nil {
+		return len(ids), nil
+	}
+	var (
+		failed int
+		errs   []error
+	)
+	for _, e := range split(err) {
+		failed++
+		if !errors.Is(e, transport.ErrNotFound) {
+			errs = append(errs, e)
+		}
+	}
+	return max(len(ids)-failed, 0), errors.Join(errs...)
+}
+
+func split(err error) []error {
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
+		return j.Unwrap()
+	}
+	return []error{err}
+}
+
+// inspect finds who can look into the queues of this definition.
+func (d *definition) inspect(ctx context.Context, b *Binding) (*App, *route, transport.Inspector, error) {
+	app, err := b.App(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	rt := app.table.Load().byDef[d]
+	if rt == nil {
+		return nil, nil, nil, fmt.Errorf("%w with App %q", ErrNotRegistered, app.cfg.Name)
+	}
+	in, err := transport.As[transport.Inspector](app.cfg.Transport)
+	return app, rt, in, err
+}
+
+// find gets a waiting task of the route by id, "queue/id" or Cloud Tasks' full name.
+func (a *App) find(ctx context.Context, in transport.Inspector, rt *route, id string) (*transport.Waiting, error) {
+	queue := rt.queue
+	if i := strings.LastIndexByte(id, '/'); i >= 0 {
+		prefix := strings.TrimSuffix(id[:i], "/tasks")
+		queue, id = prefix[strings.LastIndexByte(prefix, '/')+1:], id[i+1:]
+	}
+	w, err := in.Get(ctx, queue, id)
+	if err != nil {
+		return nil, err
+	}
+	if !a.owns(rt, w.URL) {
+		return nil, fmt.Errorf("%w: task %q on queue %q is delivered to %s", ErrNotOurs, id, queue, w.URL)
+	}
+	return w, nil
+}
+
+// owns reports whether tasks with this URL are the route's, aliases included.
+func (a *App) owns(rt *route, url string) bool {
+	r := a.table.Load().byURL[url]
+	return r != nil && r.def == rt.def
+}
+
+// Shutdown refuses new deliveries with 503, waits for the running ones, which may still enqueue, and stops a
+// transport that runs in this process; then it releases the App's definitions and logs how many tasks wait.
+// When ctx ends first it cancels what a local transport still runs, and returns ctx's error. Calling it again
+// waits again.
+func (a *App) Shutdown(ctx context.Context) error {
+	a.gate.close()
+	var errs []error
+	if a.server != nil && a.withdraw() == 0 {
+		if err := a.server.Shutdown(ctx); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if err := a.gate.wait(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("%d deliveries are still running: %w", a.gate.count(), err))
+	}
+	if a.released.Swap(true) {
+		return errors.Join(errs...)
+	}
+	for d := range a.Definitions() {
+		d.binding().release(a)
+	}
+	if b, err := transport.As[transport.Backlogger](a.cfg.Transport); err == nil {
+		if n := b.Backlog(); n > 0 {
+			a.cfg.Logger.Warn("tasks: shut down with tasks left waiting", "app", a.cfg.Name, "waiting", n)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("tasks: shutdown: %w", err)
+	}
+	return nil
+}
+
+// withdraw leaves a shared transport and says how many others still use it.
+func (a *App) withdraw() (left int) {
+	s, err := transport.As[transport.Sharer](a.cfg.Transport)
+	if err != nil {
+		return 0
+	}
+	return s.Withdraw(a.cfg.Endpoint)
+}

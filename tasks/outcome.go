@@ -1,0 +1,138 @@
+package tasks
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Discard ends the task for good: it is never retried, and answered with 202. err is logged; nil is fine.
+// Errors.Is and errors.As reach err.
+func Discard(err error) error { return &directive{verb: discard, err: err} }
+
+// Snooze ends this run and enqueues the task anew, due in d (at most 720 h), under the id <id>-s<n>. It is no
+// failure: retry limits start afresh. Headers carry the first id and the attempts used, and [Metadata] reports
+// those. The run is answered with 200 once that enqueue has succeeded, else with 500.
+func Snooze(d time.Duration) error { return &directive{verb: snooze, d: d} }
+
+// RetryAfter fails the attempt because something downstream is out, and asks for d before the next: 503 with
+// Retry-After. On Cloud Tasks that slows the whole queue down, and how d is weighed is the platform's; for
+// one bad payload return an ordinary error instead.
+func RetryAfter(d time.Duration, err error) error {
+	return &directive{verb: retryAfter, d: d, err: err}
+}
+
+// Reject says that the delivery itself is unusable, now and on every retry: a body that does not decode or
+// validate. It is quarantined where Config.Quarantine is set, else answered with 400. The function of a task
+// never needs it; the Handle of a [Spec] does.
+func Reject(err error) error { return &directive{verb: reject, err: err} }
+
+type verb uint8
+
+const (
+	discard verb = iota + 1
+	snooze
+	retryAfter
+	reject
+)
+
+// directive is an outcome that a function asks for by its error.
+type directive struct {
+	verb verb
+	d    time.Duration
+	err  error
+}
+
+// Error reads as what was asked for, then why.
+func (e *directive) Error() string {
+	var s string
+	switch e.verb {
+	case discard:
+		s = "discarded"
+	case snooze:
+		s = fmt.Sprintf("snoozed for %s", e.d)
+	case retryAfter:
+		s = fmt.Sprintf("retry after %s", e.d)
+	case reject:
+		s = "rejected"
+	}
+	if e.err != nil {
+		s += ": " + e.err.Error()
+	}
+	return s
+}
+
+// Unwrap returns the reason.
+func (e *directive) Unwrap() error { return e.err }
+
+// Outcome is what became of one delivery, as its HTTP answer's "status" says it.
+type Outcome string
+
+// The outcomes of a delivery.
+const (
+	OutcomeExecuted    Outcome = "executed"    // 200
+	OutcomeSnoozed     Outcome = "snoozed"     // 200
+	OutcomeDiscarded   Outcome = "discarded"   // 202
+	OutcomeQuarantined Outcome = "quarantined" // 202
+	OutcomeRejected    Outcome = "rejected"    // 400: does not decode or validate
+	OutcomeFailed      Outcome = "failed"      // 500: an error or a panic
+	OutcomeRetryLater  Outcome = "retry_later" // 503: RetryAfter
+)
+
+// status is the outcome's HTTP status.
+func (o Outcome) status() int {
+	switch o {
+	case OutcomeExecuted, OutcomeSnoozed:
+		return http.StatusOK
+	case OutcomeDiscarded, OutcomeQuarantined:
+		return http.StatusAccepted
+	case OutcomeRejected:
+		return http.StatusBadRequest
+	case OutcomeRetryLater:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+// verdict is an outcome with what belongs to it.
+type verdict struct {
+	outcome Outcome
+	after   time.Duration // OutcomeRetryLater, OutcomeSnoozed
+	result  any           // OutcomeExecuted
+	err     error         // why, for all but OutcomeExecuted
+	stack   []byte        // of a panic
+}
+
+// judge maps what a function returned. Snoozed is only asked for here: it becomes true with the enqueue.
+func judge(result any, err error) verdict {
+	if err == nil {
+		return verdict{outcome: OutcomeExecuted, result: result}
+	}
+	d, ok := errors.AsType[*directive](err)
+	if !ok {
+		return verdict{outcome: OutcomeFailed, err: err}
+	}
+	switch d.verb {
+	case discard:
+		return verdict{outcome: OutcomeDiscarded, err: err}
+	case snooze:
+		return verdict{outcome: OutcomeSnoozed, after: d.d, err: err}
+	case retryAfter:
+		return verdict{outcome: OutcomeRetryLater, after: d.d, err: err}
+	default:
+		return verdict{outcome: OutcomeRejected, err: d.err}
+	}
+}
+
+// panicError is a panic of a function, as the error of its attempt.
+type panicError struct{ value any }
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// Unwrap returns the panic's value where it was an error.
+func (e *panicError) Unwrap() error {
+	err, _ := e.value.(error)
+	return err
+}

@@ -1,0 +1,163 @@
+package tasks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// Quarantined is a delivery that would otherwise be lost or loop. It survives JSON: the reason as its text, the
+// body as text where it is valid UTF-8 and in base64 where it is not.
+type Quarantined struct {
+	Name    string // the definition; for one that does not exist, the name that was asked for
+	Kind    string // KindTask, ...; empty where the name is unknown
+	ID      string // the task's id, as Metadata reports it
+	Queue   string
+	Attempt int // the attempt that was the last
+	Body    []byte
+	Header  http.Header // the delivery's, without credentials
+	Reason  error
+}
+
+// QuarantineTo enqueues what is quarantined as a task of its own, for somebody to look at. A body near the size
+// limit of a task may not fit once wrapped; the delivery then fails as it would without a Quarantine.
+func QuarantineTo(t *Task[Quarantined]) func(context.Context, Quarantined) error {
+	return func(ctx context.Context, q Quarantined) error {
+		_, err := t.Enqueue(ctx, q)
+		return err
+	}
+}
+
+type quarantinedJSON struct {
+	Name       string      `json:"name"`
+	Kind       string      `json:"kind,omitempty"`
+	ID         string      `json:"id,omitempty"`
+	Queue      string      `json:"queue,omitempty"`
+	Attempt    int         `json:"attempt,omitempty"`
+	Reason     string      `json:"reason"`
+	Header     http.Header `json:"header,omitempty"`
+	Body       *string     `json:"body,omitempty"`
+	BodyBase64 []byte      `json:"body_base64,omitempty"`
+}
+
+// MarshalJSON writes the reason as text.
+func (q Quarantined) MarshalJSON() ([]byte, error) {
+	j := quarantinedJSON{Name: q.Name, Kind: q.Kind, ID: q.ID, Queue: q.Queue, Attempt: q.Attempt, Header: q.Header}
+	if q.Reason != nil {
+		j.Reason = q.Reason.Error()
+	}
+	if utf8.Valid(q.Body) {
+		text := string(q.Body)
+		j.Body = &text
+	} else {
+		j.BodyBase64 = q.Body
+	}
+	return json.Marshal(j)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (q *Quarantined) UnmarshalJSON(data []byte) error {
+	var j quarantinedJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	*q = Quarantined{Name: j.Name, Kind: j.Kind, ID: j.ID, Queue: j.Queue, Attempt: j.Attempt, Header: j.Header, Body: j.BodyBase64}
+	if j.Body != nil {
+		q.Body = []byte(*j.Body)
+	}
+	if j.Reason != "" {
+		q.Reason = errors.New(j.Reason)
+	}
+	return nil
+}
+
+// quarantine offers a delivery that ends here to Config.Quarantine. Once taken it counts as done.
+func (r *run) quarantine(v verdict) verdict {
+	if r.app.cfg.Quarantine == nil {
+		return v
+	}
+	m := r.metadata()
+	err := r.app.offer(r, Quarantined{
+		Name: r.route.spec.Name, Kind: r.route.spec.Kind, ID: m.ID, Queue: m.Queue, Attempt: m.Attempt, Reason: v.err,
+	}, r.delivery)
+	if err != nil {
+		v.err = errors.Join(v.err, err)
+		return v
+	}
+	v.outcome = OutcomeQuarantined
+	return v
+}
+
+func (r *run) quarantineIfLast(v verdict) verdict {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r), cleanup)
+	defer cancel()
+	last, err := r.metadata().LastAttempt(ctx)
+	if err != nil {
+		r.app.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "tasks: whether this was the last attempt is not known", slog.Any("error", err))
+		return v
+	}
+	if !last {
+		return v
+	}
+	return r.quarantine(v)
+}
+
+// exhausted is told by a local transport that it gives up on a task.
+func (a *App) exhausted(ctx context.Context, rt *route, d *transport.Delivery) (int, time.Duration, error) {
+	if rt == nil {
+		rt = a.nameless(d.URL)
+	}
+	r := &run{Context: ctx, app: a, route: rt, delivery: d, source: inProcess}
+	v := verdict{outcome: OutcomeFailed, err: fmt.Errorf("out of attempts, the last answered with %d", d.PreviousResponse)}
+	v = r.quarantine(v)
+	r.log(v)
+	return v.outcome.status(), 0, v.err
+}
+
+// unknown answers a delivery that names no definition.
+func (a *App) unknown(ctx context.Context, d *transport.Delivery, src source) (int, time.Duration, error) {
+	rt := a.nameless(d.URL)
+	r := &run{Context: ctx, app: a, route: rt, delivery: d, source: src}
+	v := r.quarantine(verdict{outcome: OutcomeRejected, err: fmt.Errorf("no task %q is registered", rt.spec.Name)})
+	r.log(v)
+	if v.outcome == OutcomeQuarantined {
+		return http.StatusAccepted, 0, v.err
+	}
+	return http.StatusNotFound, 0, v.err
+}
+
+// nameless stands in for the route of a delivery that has none.
+func (a *App) nameless(url string) *route {
+	path := strings.TrimPrefix(url, a.cfg.Endpoint)
+	_, name, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return &route{spec: Spec{Name: name}, queue: a.cfg.Queue, timeout: transport.DefaultTimeout}
+}
+
+// offer hands q over, with a copy of what it takes from d. It outlives the run's deadline, which may be why
+// the attempt failed.
+func (a *App) offer(ctx context.Context, q Quarantined, d *transport.Delivery) (err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("quarantine: %w", &panicError{p})
+		}
+	}()
+	q.Body = append([]byte(nil), d.Body...)
+	q.Header = d.Header.Clone()
+	for _, secret := range []string{"Authorization", "Cookie", "Proxy-Authorization", "X-Serverless-Authorization"} {
+		q.Header.Del(secret)
+	}
+	if err := a.cfg.Quarantine(ctx, q); err != nil {
+		return fmt.Errorf("quarantine: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// source is where a delivery comes from.
+type source uint8
+
+const (
+	overHTTP  source = iota
+	inProcess        // a transport.Server, which gives notice of exhausted attempts itself
+	inCaller         // Run, Debug, eager: errors go back to who called
+)
+
+// run is one delivery on its way through the pipeline, and the context of the function: one allocation for
+// all that the function may ask of it. Its parent carries the deadline.
+type run struct {
+	context.Context
+	app      *App
+	route    *route
+	delivery *transport.Delivery
+	source   source
+}
+
+// Value answers for what the run itself carries.
+func (r *run) Value(key any) any {
+	switch key.(type) {
+	case runKey:
+		return r
+	case appKey:
+		return r.app
+	case headersKey:
+		return r.app.pick(r.delivery.Header)
+	}
+	return r.Context.Value(key)
+}
+
+type runKey struct{}
+
+// deliver is the one pipeline: whatever way a delivery comes, this decides what becomes of it.
+func (a *App) deliver(ctx context.Context, rt *route, d *transport.Delivery, src source) verdict {
+	r := &run{Context: ctx, app: a, route: rt, delivery: d, source: src}
+	v := r.execute()
+	if v.outcome == OutcomeExecuted {
+		return v
+	}
+	switch {
+	case v.outcome == OutcomeSnoozed && src != inCaller:
+		v = r.snooze(v)
+	case v.outcome == OutcomeRejected:
+		v = r.quarantine(v)
+	}
+	if (v.outcome == OutcomeFailed || v.outcome == OutcomeRetryLater) && src == overHTTP && a.cfg.Quarantine != nil {
+		v = r.quarantineIfLast(v)
+	}
+	if src != inCaller {
+		r.log(v)
+	}
+	return v
+}
+
+// execute runs middleware and function. A panic is a failed attempt.
+func (r *run) execute() (v verdict) {
+	defer func() {
+		if p := recover(); p != nil {
+			v = verdict{outcome: OutcomeFailed, err: &panicError{p}, stack: debug.Stack()}
+		}
+	}()
+	return judge(r.route.handler(r, r.delivery))
+}
+
+// serveLocal is the App's face to a transport that runs tasks in this process.
+func (a *App) serveLocal(ctx context.Context, d *transport.Delivery) (int, time.Duration, error) {
+	rt := a.table.Load().byURL[d.URL]
+	if d.Exhausted {
+		return a.exhausted(ctx, rt, d)
+	}
+	src := inProcess
+	if a.eager {
+		src = inCaller
+	}
+	if rt == nil {
+		return a.unknown(ctx, d, src)
+	}
+	if src == inProcess && !a.gate.enter() { // eager work belongs to who called it
+		return http.StatusServiceUnavailable, 0, fmt.Errorf("tasks: %w", ErrShutdown)
+	}
+	if src == inProcess {
+		defer a.gate.leave()
+	}
+	v := a.deliver(ctx, rt, d, src)
+	return v.outcome.status(), v.retryAfter(), v.forCaller(rt)
+}
+
+// forCaller is the error that Run and an eager Enqueue return. A directive turns into an ordinary error, so
+// that a function that passes on the error of a task which it ran does not itself snooze.
+func (v verdict) forCaller(rt *route) error {
+	switch v.outcome {
+	case OutcomeExecuted, OutcomeDiscarded:
+		return nil
+	case OutcomeSnoozed, OutcomeRetryLater:
+		var cause error
+		if d, ok := errors.AsType[*directive](v.err); ok {
+			cause = d.err
+		}
+		return &inertError{text: fmt.Sprintf("tasks: %s: %s, but it ran in its caller", rt.spec.Name, v.err), cause: cause}
+	default:
+		return v.err
+	}
+}
+
+type inertError struct {
+	text  string
+	cause error
+}
+
+func (e *inertError) Error() string { return e.text }
+
+func (e *inertError) Unwrap() error { return e.cause }
+
+// retryAfter is what the source is asked for.
+func (v verdict) retryAfter() time.Duration {
+	if v.outcome == OutcomeRetryLater {
+		return v.after
+	}
+	return 0
+}
+
+// log tells what is worth telling; what was executed is not.
+func (r *run) log(v verdict) {
+	level := slog.LevelError
+	switch v.outcome {
+	case OutcomeSnoozed, OutcomeDiscarded:
+		level = slog.LevelInfo
+	case OutcomeRejected, OutcomeRetryLater:
+		level = slog.LevelWarn
+	}
+	log := r.app.cfg.Logger
+	if !log.Enabled(r, level) {
+		return
+	}
+	m := r.metadata()
+	attrs := make([]slog.Attr, 0, 8)
+	attrs = append(attrs, slog.String("task", r.route.spec.Name), slog.String("id", m.ID), slog.String("queue", m.Queue), slog.Int("attempt", m.Attempt))
+	if m.SchedulerJob != "" {
+		attrs = append(attrs, slog.String("job", m.SchedulerJob))
+	}
+	if v.err != nil {
+		attrs = append(attrs, slog.Any("error", v.err))
+	}
+	if v.stack != nil {
+		attrs = append(attrs, slog.String("stack", string(v.stack)))
+	}
+	log.LogAttrs(r, level, "task "+string(v.outcome), attrs...)
+}

@@ -1,0 +1,212 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// send enqueues one task.
+func (o *order) send(ctx context.Context, t *transport.Task) (Receipt, error) {
+	if chain := o.app.table.Load().enqueue; chain != nil {
+		r := throughChain(o.in(ctx), chain, []*transport.Task{t})
+		return r[0].Receipt, r[0].Err
+	}
+	return o.sendOne(ctx, t)
+}
+
+// sendMany enqueues many, with one result each.
+func (o *order) sendMany(ctx context.Context, ts []*transport.Task) []Result {
+	if chain := o.app.table.Load().enqueue; chain != nil {
+		return throughChain(o.in(ctx), chain, ts)
+	}
+	return o.sendBatch(ctx, ts)
+}
+
+// sendAll is the innermost EnqueueFunc: middleware has no part in an order, so that comes by the context.
+func (a *App) sendAll(ctx context.Context, ts []*transport.Task) []Result {
+	o, _ := ctx.Value(orderKey{}).(*order)
+	if o == nil { // middleware made a context of its own
+		o = &order{settings: &settings{}, app: a, policy: a.cfg.EnqueueRetry, retries: a.cfg.EnqueueRetry.Enabled(), named: true}
+	}
+	if len(ts) == 1 {
+		r, err := o.sendOne(ctx, ts[0])
+		return []Result{{Receipt: r, Err: err}}
+	}
+	return o.sendBatch(ctx, ts)
+}
+
+type orderKey struct{}
+
+func (o *order) in(ctx context.Context) context.Context {
+	return context.WithValue(ctx, orderKey{}, o)
+}
+
+// throughChain holds middleware to its contract of one result for each task.
+func throughChain(ctx context.Context, chain EnqueueFunc, ts []*transport.Task) []Result {
+	n := len(ts)
+	results := chain(ctx, ts)
+	if len(results) == n {
+		return results
+	}
+	err := fmt.Errorf("middleware of UseEnqueue returned %d results for %d tasks: whether they were enqueued is unknown", len(results), n)
+	results = make([]Result, n)
+	for i := range results {
+		results[i].Err = err
+	}
+	return results
+}
+
+// sendOne hands a task to the transport, retried as the order's policy says.
+func (o *order) sendOne(ctx context.Context, t *transport.Task) (Receipt, error) {
+	if !o.retries {
+		r, err := o.app.cfg.Transport.Enqueue(ctx, t)
+		return settle(t, r, err)
+	}
+	var r Receipt
+	attempt := 0
+	err := o.policy.Do(ctx, func(ctx context.Context) (err error) {
+		attempt++
+		r, err = o.app.cfg.Transport.Enqueue(ctx, t)
+		r, err = o.settleRetried(ctx, t, r, err, attempt)
+		return err
+	})
+	return r, err
+}
+
+// sendBatch hands tasks to the transport in as few calls as it offers. Those that fail are retried together.
+func (o *order) sendBatch(ctx context.Context, ts []*transport.Task) []Result {
+	if !o.retries {
+		results := o.app.enqueueBatch(ctx, ts)
+		for i, r := range results {
+			results[i].Receipt, results[i].Err = settle(ts[i], r.Receipt, r.Err)
+		}
+		return results
+	}
+	results := make([]Result, len(ts))
+	open := make([]int, len(ts)) // those without an outcome yet
+	for i := range open {
+		open[i] = i
+	}
+	attempt := 0
+	// The policy's verdict falls here, task by task; to Do, an error means that some are still open.
+	again := o.policy
+	again.On = func(error) bool { return true }
+	stopped := again.Do(ctx, func(ctx context.Context) error {
+		attempt++
+		batch := make([]*transport.Task, len(open))
+		for i, at := range open {
+			batch[i] = ts[at]
+		}
+		var retry []int
+		var err error
+		for i, r := range o.app.enqueueBatch(ctx, batch) {
+			at := open[i]
+			r.Receipt, r.Err = o.settleRetried(ctx, ts[at], r.Receipt, r.Err, attempt)
+			results[at] = r
+			if r.Err != nil && o.policy.On(r.Err) {
+				retry, err = append(retry, at), r.Err
+			}
+		}
+		open = retry
+		return err
+	})
+	if stopped != nil {
+		for _, at := range open {
+			if results[at].Err == nil { // not tried at all
+				results[at].Err = stopped
+			}
+		}
+	}
+	return results
+}
+
+// enqueueBatch uses the transport's own batches where it has them.
+func (a *App) enqueueBatch(ctx context.Context, ts []*transport.Task) []Result {
+	if b, err := transport.As[transport.Batcher](a.cfg.Transport); err == nil {
+		results := b.EnqueueBatch(ctx, ts)
+		if len(results) == len(ts) {
+			return results
+		}
+		err := fmt.Errorf("%T answered %d results for %d tasks: whether they were enqueued is unknown", a.cfg.Transport, len(results), len(ts))
+		results = make([]Result, len(ts))
+		for i := range results {
+			results[i].Err = err
+		}
+		return results
+	}
+	results := make([]Result, len(ts))
+	for i, t := range ts {
+		results[i].Receipt, results[i].Err = a.cfg.Transport.Enqueue(ctx, t)
+	}
+	return results
+}
+
+// settle turns an id that is taken into a duplicate's receipt, and completes what a driver left out.
+func settle(t *transport.Task, r Receipt, err error) (Receipt, error) {
+	if err != nil {
+		kind := transport.KindOf(err)
+		if t.ID == "" || kind != transport.KindExists && kind != transport.KindGone {
+			return r, err
+		}
+		r.ID, r.Duplicate, r.Finished = t.ID, true, kind == transport.KindGone || r.Finished
+	}
+	if r.ID == "" {
+		r.ID = t.ID
+	}
+	if r.Queue == "" {
+		r.Queue = t.Queue
+	}
+	if r.ETA.IsZero() {
+		r.ETA = t.ETA
+	}
+	return r, nil
+}
+
+// settleRetried tells a task of ours, whose earlier answer was lost, from a true duplicate. A random id can
+// only be ours; a named one is ours if the task that holds it carries our nonce.
+func (o *order) settleRetried(ctx context.Context, t *transport.Task, r Receipt, err error, attempt int) (Receipt, error) {
+	r, err = settle(t, r, err)
+	if err == nil && r.Duplicate && attempt > 1 && (!o.named || o.holds(ctx, t, r)) {
+		r.Duplicate, r.Finished = false, false
+	}
+	return r, err
+}
+
+// sign puts a nonce on a named task, where the transport can show it later.
+func (o *order) sign(t *transport.Task) {
+	if _, err := transport.As[transport.Inspector](o.app.cfg.Transport); err != nil {
+		return
+	}
+	h := cloneHeader(t.Header, 1)
+	h[headerNonce] = []string{randomID("n")[:16]}
+	t.Header = h
+}
+
+// holds reports whether the task that holds t's id is t itself. One that is gone, or cannot be seen, counts as
+// another's: the receipt then says Duplicate, and that it has run.
+func (o *order) holds(ctx context.Context, t *transport.Task, r Receipt) bool {
+	nonce := first(t.Header[headerNonce])
+	in, err := transport.As[transport.Inspector](o.app.cfg.Transport)
+	if err != nil || nonce == "" {
+		return false
+	}
+	w, err := in.Get(ctx, r.Queue, t.ID)
+	return err == nil && first(w.Header[headerNonce]) == nonce
+}
+
+// sendAnew enqueues a task that stands on its own: a snoozed one. An id that is taken means that it was
+// enqueued before and the answer was lost.
+func (a *App) sendAnew(ctx context.Context, t *transport.Task) error {
+	o := &order{settings: &settings{}, app: a, policy: a.cfg.EnqueueRetry, retries: a.cfg.EnqueueRetry.Enabled(), named: true}
+	if err := t.Check(a.now()); err != nil {
+		return err
+	}
+	_, err := o.send(ctx, t)
+	return err
+}
+
+// cleanup bounds what is still done after a run's context has ended.
+const cleanup = 20 * time.Second

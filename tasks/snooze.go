@@ -1,0 +1,84 @@
+package tasks
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// snooze enqueues the run's task anew. Only then is the delivery done; a second delivery that snoozes again
+// makes the same id, so that no second task comes of it.
+func (r *run) snooze(v verdict) verdict {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r), cleanup)
+	defer cancel()
+	if err := r.app.sendAnew(ctx, r.snoozed(v.after)); err != nil {
+		return verdict{outcome: OutcomeFailed, err: fmt.Errorf("snooze for %s: %w", v.after, err)}
+	}
+	return v
+}
+
+func (r *run) snoozed(d time.Duration) *transport.Task {
+	m := r.metadata()
+	t := &transport.Task{
+		Queue: or(m.Queue, r.route.queue), URL: r.route.url, Audience: r.app.cfg.Audience,
+		Body: r.delivery.Body, Timeout: r.delivery.Timeout, Retry: r.delivery.Retry,
+	}
+	if t.Timeout == 0 {
+		t.Timeout = r.route.spec.Timeout
+	}
+	if d > 0 {
+		t.ETA = r.app.now().Add(d)
+	}
+	t.Header = ownHeaders(r.delivery.Header)
+	if m.ID != "" {
+		t.ID = snoozedID(m.ID, r.delivery.ID)
+		t.Header[headerID] = []string{m.ID}
+	}
+	t.Header[headerAttempts] = []string{strconv.Itoa(m.Attempt)}
+	return t
+}
+
+// snoozedID is <first>-s<n>, where current is the id that snoozes now.
+func snoozedID(first, current string) string {
+	n := 1
+	stem := first
+	if len(stem) > transport.MaxTaskID-12 { // room for the suffix
+		sum := sha256.Sum256([]byte(first))
+		stem = hex.EncodeToString(sum[:16])
+	}
+	if s, ok := strings.CutPrefix(current, stem+"-s"); ok {
+		n = count(s) + 1
+	}
+	return stem + "-s" + strconv.Itoa(n)
+}
+
+// ownHeaders drops what the platform and proxies have added on the way, and keeps what the task was given.
+func ownHeaders(h http.Header) http.Header {
+	own := make(http.Header, len(h)+2)
+	for name, vs := range h {
+		if reservedHeader(name) && !strings.HasPrefix(name, "Typedtasks-") || addedOnTheWay(name) {
+			continue
+		}
+		if len(vs) > 0 {
+			own[name] = []string{strings.Join(vs, ",")}
+		}
+	}
+	delete(own, headerNonce) // of the task before
+	return own
+}
+
+func addedOnTheWay(canonical string) bool {
+	switch canonical {
+	case "Accept", "Accept-Encoding", "Authorization", "Cookie", "Forwarded", "From", "Keep-Alive", "Proxy-Authorization",
+		"Via", "X-Cloud-Trace-Context", "X-Serverless-Authorization":
+		return true
+	}
+	return strings.HasPrefix(canonical, "X-Forwarded-") || strings.HasPrefix(canonical, "X-Envoy-")
+}

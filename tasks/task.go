@@ -1,0 +1,133 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// Task is a function that runs later, with a payload of type T. It is made by [New], usually as a package
+// variable, and belongs to the Apps that it is registered with. It is safe for concurrent use.
+type Task[T any] struct {
+	Binding
+	def *definition
+}
+
+// Receipt tells what became of an enqueued task.
+type Receipt = transport.Receipt
+
+// Result is the outcome of one payload of EnqueueAll.
+type Result = transport.Result
+
+// New defines a task that runs fn. It never fails: what is wrong with the definition is an error of
+// App.Register.
+//
+// T may be a struct, a pointer to one, a slice, a map or a scalar. Payloads are validated by their validate
+// tags, then by a Validate() error method where T has one, before they are enqueued and again before fn sees
+// them. A TaskName() string method names the task, UniqueKey() string is what [Unique] goes by.
+func New[T any](fn func(context.Context, T) error, opts ...Option) *Task[T] {
+	call := func(ctx context.Context, v any) (any, error) { return nil, fn(ctx, unbox[T](v)) }
+	return &Task[T]{def: define[T](call, fn == nil, opts)}
+}
+
+// Enqueue validates p and hands it to the transport, to run as soon as possible or as the options say.
+//
+// Errors: *[ValidationError]; [ErrNotRegistered] and [ErrAmbiguousApp]; [ErrTooLarge] and [ErrTooFar]; an option
+// out of range; or the transport's, see package transport. Only the latter leave open whether the task was
+// enqueued. A duplicate is no error, see [Unique].
+func (t *Task[T]) Enqueue(ctx context.Context, p T, opts ...EnqueueOption) (Receipt, error) {
+	return t.def.enqueue(ctx, &t.Binding, box(&p), opts)
+}
+
+// EnqueueAll enqueues many payloads in as few calls as the transport allows. The results come in the order
+// of the payloads, one each: one that fails hinders no other.
+func (t *Task[T]) EnqueueAll(ctx context.Context, payloads []T, opts ...EnqueueOption) []Result {
+	boxed := make([]any, len(payloads))
+	for i := range payloads {
+		p := payloads[i]
+		boxed[i] = box(&p)
+	}
+	return t.def.enqueueAll(ctx, &t.Binding, boxed, opts)
+}
+
+// Run runs the task here and now, in this goroutine, through the same pipeline as a delivery: validation,
+// middleware and deadline included. It returns the function's error, nil for [Discard], an error for [Snooze]
+// and [RetryAfter].
+func (t *Task[T]) Run(ctx context.Context, p T) error {
+	_, err := t.def.run(ctx, &t.Binding, box(&p))
+	return err
+}
+
+// Debug fetches a task that waits in the queue and runs it here, with its own payload and metadata. It stays in
+// the queue. id is as in Delete. Errors as Delete's, then as Run's.
+func (t *Task[T]) Debug(ctx context.Context, id string) error {
+	return t.def.debug(ctx, &t.Binding, id)
+}
+
+// Delete removes a waiting task of this definition. id is the one of its Receipt; "queue/id", or Cloud Tasks'
+// full name, for one on another queue than the definition's. Errors: transport.ErrNotFound, [ErrNotOurs] for a
+// task of another definition, transport.ErrUnsupported.
+func (t *Task[T]) Delete(ctx context.Context, id string) error {
+	return t.def.delete(ctx, &t.Binding, id)
+}
+
+// DeleteAll removes the waiting tasks of this definition from its queue, or from the one that [OnQueue] names,
+// and returns how many. What vanishes meanwhile is no error.
+func (t *Task[T]) DeleteAll(ctx context.Context, opts ...DeleteOption) (int, error) {
+	return t.def.deleteAll(ctx, &t.Binding, opts)
+}
+
+// Spec describes the definition.
+func (t *Task[T]) Spec() Spec { return t.def.spec() }
+
+func (t *Task[T]) typed(T) {}
+
+func (t *Task[T]) definition() *definition { return t.def }
+
+// ResultTask is a [Task] whose function returns a value: Run returns it, and the HTTP answer carries it.
+type ResultTask[T, R any] struct{ Task[T] }
+
+// NewWithResult defines a task that runs fn and has a result. Otherwise it is like [New].
+func NewWithResult[T, R any](fn func(context.Context, T) (R, error), opts ...Option) *ResultTask[T, R] {
+	call := func(ctx context.Context, v any) (any, error) {
+		r, err := fn(ctx, unbox[T](v))
+		if err != nil {
+			return nil, err
+		}
+		return r, nil
+	}
+	return &ResultTask[T, R]{Task[T]{def: define[T](call, fn == nil, opts)}}
+}
+
+// Run is like [Task.Run] and returns the function's result.
+func (t *ResultTask[T, R]) Run(ctx context.Context, p T) (R, error) {
+	result, err := t.def.run(ctx, &t.Binding, box(&p))
+	r, ok := result.(R)
+	if err == nil && !ok && result != nil {
+		err = fmt.Errorf("tasks: %s: the result is a %T, not a %T: middleware has replaced it", t.def.name, result, r)
+	}
+	return r, err
+}
+
+// Typed is a definition whose payload is a T: what test kits take. Task, ResultTask and periodic tasks are.
+type Typed[T any] interface {
+	Definition
+	typed(T)
+}
+
+// box erases a payload: what codecs and validation see is always a pointer, for a T that is one T itself.
+func box[T any](p *T) any {
+	if isPointer[T]() {
+		return *p
+	}
+	return p
+}
+
+// unbox recovers the T that box erased.
+func unbox[T any](v any) T {
+	if isPointer[T]() {
+		return v.(T)
+	}
+	return *v.(*T)
+}
