@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -29,6 +30,8 @@ type App struct {
 	eager      bool
 	gate       gate
 	released   atomic.Bool
+	leaving    sync.Once
+	shared     bool // whether others still used the transport when this App left it
 
 	queueLimits sync.Map // queue -> transport.RetryConfig, asked once
 
@@ -105,7 +108,12 @@ func NewApp(c Config) (*App, error) {
 }
 
 // Config returns the configuration with every default filled in.
-func (a *App) Config() Config { return a.cfg }
+func (a *App) Config() Config {
+	c := a.cfg
+	c.Queues = maps.Clone(c.Queues)
+	c.PropagatedHeaders = slices.Clone(c.PropagatedHeaders)
+	return c
+}
 
 // Context returns a ctx under which definitions work through this App, and through no other.
 func (a *App) Context(ctx context.Context) context.Context {
@@ -127,39 +135,43 @@ func (a *App) Register(defs ...Definition) error {
 	if a.released.Load() {
 		return fmt.Errorf("tasks: register: %w", ErrShutdown)
 	}
+	var errs []error
+	all, seen := slices.Clone(a.defs), map[*Binding]bool{}
 	taken := map[string]string{} // path -> kind and name of its owner
-	for _, d := range a.defs {
+	for _, d := range all {
+		seen[d.binding()] = true
 		for _, path := range a.paths(d.Spec()) {
 			taken[path] = describe(d.Spec())
 		}
 	}
-	var errs []error
-	seen := slices.Clone(a.defs)
 	for i, d := range defs {
 		if isNil(d) {
 			errs = append(errs, fmt.Errorf("definition %d is nil", i+1))
 			continue
 		}
 		s := d.Spec()
-		if slices.Contains(seen, d) {
+		if seen[d.binding()] {
 			errs = append(errs, fmt.Errorf("%s is registered twice: remove one of the two", describe(s)))
 			continue
 		}
-		seen = append(seen, d)
-		if err := a.check(d, s); err != nil {
+		all, seen[d.binding()] = append(all, d), true
+		for _, err := range a.check(d, s) {
 			errs = append(errs, fmt.Errorf("%s: %w", describe(s), err))
 		}
-		for _, path := range a.paths(s) {
+		paths := a.paths(s)
+		for _, path := range paths {
 			if owner, ok := taken[path]; ok {
 				errs = append(errs, fmt.Errorf("%s: the path %q is served by %s already: choose another name with WithName", describe(s), path, owner))
 			}
+		}
+		for _, path := range paths {
 			taken[path] = describe(s)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("tasks: register: %w", err)
 	}
-	a.defs = seen
+	a.defs = all
 	a.rebuild()
 	for _, d := range defs {
 		d.binding().bind(a)
@@ -168,19 +180,28 @@ func (a *App) Register(defs ...Definition) error {
 }
 
 // check reports what is wrong with a definition by itself, and under this App's settings.
-func (a *App) check(d Definition, s Spec) error {
+func (a *App) check(d Definition, s Spec) (errs []error) {
+	if many, ok := s.Err.(interface{ Unwrap() []error }); ok {
+		errs = append(errs, many.Unwrap()...)
+	} else if s.Err != nil {
+		errs = append(errs, s.Err)
+	}
 	t, ok := d.(interface{ definition() *definition })
-	if s.Err != nil || !ok {
-		return s.Err
+	if !ok {
+		return errs
 	}
-	var errs []error
-	if err := a.validator.Check(t.definition().plan); err != nil {
-		errs = append(errs, fmt.Errorf("payload: %w", err))
+	def := t.definition()
+	if def.plan != nil {
+		if err := a.validator.Check(def.plan); err != nil {
+			errs = append(errs, fmt.Errorf("payload: %w", err))
+		}
 	}
-	if err := t.definition().policy.Or(a.cfg.EnqueueRetry).Validate(); err != nil {
-		errs = append(errs, fmt.Errorf("WithEnqueueRetry over Config.EnqueueRetry: %w", err))
+	if def.policy.Validate() == nil {
+		if err := def.policy.Or(a.cfg.EnqueueRetry).Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("WithEnqueueRetry over Config.EnqueueRetry: %w", err))
+		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // isNil sees through a nil pointer in a Definition.
@@ -245,7 +266,9 @@ func (a *App) rebuild() {
 	if len(a.enqueueing) > 0 {
 		t.enqueue = a.sendAll
 		for _, m := range slices.Backward(a.enqueueing) {
-			t.enqueue = m(t.enqueue)
+			if next := m(t.enqueue); next != nil {
+				t.enqueue = next
+			}
 		}
 	}
 	a.table.Store(t)
@@ -266,7 +289,7 @@ func (a *App) route(d Definition) *route {
 		r.def = t.definition()
 		r.header = r.def.baseHeader(a.cfg.Codec)
 		r.policy = r.def.policy.Or(a.cfg.EnqueueRetry)
-		r.retries = r.policy.Enabled()
+		r.retries = r.policy.Enabled() && !a.eager // the function failed then, not the enqueue
 	}
 	return r
 }
@@ -295,4 +318,9 @@ func (a *App) now() time.Time {
 	return time.Now()
 }
 
-func describe(s Spec) string { return fmt.Sprintf("%s %q", s.Kind, s.Name) }
+func describe(s Spec) string {
+	if s.Name == "" && s.Payload != nil {
+		return fmt.Sprintf("%s of %s", s.Kind, s.Payload)
+	}
+	return fmt.Sprintf("%s %q", s.Kind, s.Name)
+}

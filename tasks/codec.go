@@ -4,9 +4,9 @@ import (
 	"github.com/typedtasks/typedtasks/internal/payload"
 )
 
-// Codec turns payloads into bytes and back. Both methods are given a pointer to the payload: for a task of
-// Welcome a *Welcome, and for a task of *Welcome the same. Unmarshal must not keep data. Both must be safe
-// for concurrent use.
+// Codec turns payloads into bytes and back; Name says which it is, in errors and logs. Marshal and Unmarshal are
+// given a pointer to the payload: for a task of Welcome a *Welcome, and for a task of *Welcome the same. Unmarshal
+// must not keep data. All must be safe for concurrent use.
 //
 // What Marshal refuses is an error of Enqueue. What Unmarshal refuses is never retried blindly: it is
 // quarantined, or answered with 400.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -153,6 +154,7 @@ func (c Config) resolve() (Config, error) {
 	if err := transport.CheckQueue(c.Queue); err != nil {
 		problem("Queue: %w", err)
 	}
+	c.Queues = maps.Clone(c.Queues)
 	for _, name := range sortedKeys(c.Queues) {
 		if err := errors.Join(transport.CheckQueue(name), c.Queues[name].Validate()); err != nil {
 			problem("Queues[%q]: %w", name, err)
@@ -177,10 +179,19 @@ func (c Config) resolve() (Config, error) {
 	if err := c.EnqueueRetry.Validate(); err != nil {
 		problem("EnqueueRetry: %w", err)
 	}
+	if err := c.Subscriber.validate(); err != nil {
+		problem("Subscriber: %w", err)
+	}
 	c.PropagatedHeadersKey = or(c.PropagatedHeadersKey, "_http_headers")
 	c.Delimiter = or(c.Delimiter, "--")
 	c.TasksPath = strings.Trim(or(c.TasksPath, "tasks"), "/")
 	c.SubscriptionsPath = strings.Trim(or(c.SubscriptionsPath, "subscriptions"), "/")
+	if err := checkSection(c.TasksPath); err != nil {
+		problem("TasksPath: %w", err)
+	}
+	if err := checkSection(c.SubscriptionsPath); err != nil {
+		problem("SubscriptionsPath: %w", err)
+	}
 	if c.TasksPath == c.SubscriptionsPath {
 		problem("TasksPath and SubscriptionsPath are both %q", c.TasksPath)
 	}
@@ -197,6 +208,40 @@ func (c Config) resolve() (Config, error) {
 		c.Scheduler, _ = transport.As[transport.Scheduler](c.Transport)
 	}
 	return c, errors.Join(errs...)
+}
+
+// checkSection takes one element of a path, slashes around it or not.
+func checkSection(path string) error {
+	return checkName(strings.Trim(path, "/"))
+}
+
+// Pub/Sub's ranges, read 2026-11 from the API definitions (pubsub/v2 2.8.1).
+const (
+	minDeliveryAttempts  = 5
+	maxDeliveryAttempts  = 100
+	maxSubscriberBackoff = 600 * time.Second
+	minExpiration        = 24 * time.Hour
+)
+
+func (d SubscriberDefaults) validate() error {
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if n := d.MaxRetries; n != 0 && (n < minDeliveryAttempts || n > maxDeliveryAttempts) {
+		refuse("MaxRetries %d is outside %d to %d", n, minDeliveryAttempts, maxDeliveryAttempts)
+	}
+	if d.MinBackoff < 0 || d.MinBackoff > maxSubscriberBackoff {
+		refuse("MinBackoff %s is outside 0 to %s", d.MinBackoff, maxSubscriberBackoff)
+	}
+	if d.MaxBackoff < 0 || d.MaxBackoff > maxSubscriberBackoff {
+		refuse("MaxBackoff %s is outside 0 to %s", d.MaxBackoff, maxSubscriberBackoff)
+	}
+	if d.MaxBackoff > 0 && d.MinBackoff > d.MaxBackoff {
+		refuse("MinBackoff %s is greater than MaxBackoff %s", d.MinBackoff, d.MaxBackoff)
+	}
+	if d.Expiration != 0 && d.Expiration < minExpiration {
+		refuse("Expiration %s is less than %s", d.Expiration, minExpiration)
+	}
+	return errors.Join(errs...)
 }
 
 // localEndpoint stands in for an Endpoint where tasks never leave the process.

@@ -63,7 +63,7 @@ func define[T any](call function, fnMissing bool, opts []Option) *definition {
 	d := &definition{typ: reflect.TypeFor[T](), newTarget: newTarget[T], call: call}
 	for _, o := range opts {
 		if o == nil {
-			d.problem("an option is nil")
+			d.problem("an option is nil: leave it out")
 			continue
 		}
 		o.define(&d.settings)
@@ -72,17 +72,21 @@ func define[T any](call function, fnMissing bool, opts []Option) *definition {
 		d.name = defaultName(d.typ)
 	}
 	if fnMissing {
-		d.problem("the function is nil")
+		d.problem("the function is nil: pass one to tasks.New")
 	}
-	for i, name := range append([]string{d.name}, d.aliases...) {
+	names := append([]string{d.name}, d.aliases...)
+	for i, name := range names {
+		if i > 0 && slices.Contains(names[:i], name) {
+			d.problem("WithAliases: %q is a name of the task already", name)
+		}
 		if err := checkName(name); err != nil {
 			if i == 0 && name == "" {
-				err = fmt.Errorf("the payload type %s gives no usable name: add tasks.WithName", d.typ)
+				err = errors.New("the payload's type gives no usable name: add tasks.WithName")
 			}
 			d.problem("%w", err)
 		}
 	}
-	plan, err := payload.PlanFor(d.typ)
+	plan, err := payload.PlanFor(reflect.TypeOf(d.newTarget()).Elem()) // boxed, a pointer type is one level less
 	if err != nil {
 		d.problem("payload: %w", err)
 	}
@@ -106,6 +110,9 @@ func (d *definition) handle(ctx context.Context, del *transport.Delivery) (any, 
 	}
 	v := d.newTarget()
 	if err := app.decode(d, del.Body, v); err != nil {
+		if _, broken := errors.AsType[*payload.PanicError](err); broken {
+			return nil, err // the rules are at fault, not the payload
+		}
 		return nil, Reject(err)
 	}
 	return d.call(ctx, v)
@@ -114,8 +121,8 @@ func (d *definition) handle(ctx context.Context, del *transport.Delivery) (any, 
 // decode turns a body into a validated payload. A payload without fields may have no body at all.
 func (a *App) decode(d *definition, body []byte, v any) error {
 	if len(body) > 0 || !d.bodyless() {
-		if err := a.cfg.Codec.Unmarshal(body, v); err != nil {
-			return payload.AsDecodeError(a.cfg.Codec.Name(), err)
+		if err := d.plan.Decode(a.cfg.Codec, body, v); err != nil {
+			return err
 		}
 	}
 	return a.validator.Validate(d.plan, v)
@@ -127,6 +134,9 @@ func (d *definition) bodyless() bool {
 
 // encode validates a payload and turns it into a body.
 func (a *App) encode(d *definition, v any) ([]byte, error) {
+	if reflect.ValueOf(v).IsNil() {
+		return nil, &ValidationError{Err: payload.ErrNil}
+	}
 	if err := a.validator.Validate(d.plan, v); err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package tasks
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -20,7 +19,6 @@ type order struct {
 	now     time.Time
 	policy  backoff.Policy
 	retries bool
-	named   bool // ids are the caller's: one that is taken is a duplicate
 }
 
 func (d *definition) enqueue(ctx context.Context, b *Binding, v any, opts []EnqueueOption) (Receipt, error) {
@@ -45,7 +43,7 @@ func (d *definition) enqueueAll(ctx context.Context, b *Binding, vs []any, opts 
 
 	o, err := d.order(ctx, b, opts)
 	if err == nil && o.id != "" && len(vs) > 1 {
-		err = errors.New("WithID: one id for several payloads: enqueue them one by one")
+		err = fmt.Errorf("%w: WithID: one id for several payloads: enqueue them one by one", ErrInvalid)
 	}
 	if err != nil {
 		for i := range vs {
@@ -94,20 +92,22 @@ func (d *definition) order(ctx context.Context, b *Binding, opts []EnqueueOption
 		o.settings = &s
 		if s.hasPolicy {
 			o.policy = s.policy.Or(app.cfg.EnqueueRetry)
-			o.retries = o.policy.Enabled()
+			o.retries = o.policy.Enabled() && !app.eager
+			if err := o.policy.Validate(); err != nil {
+				return nil, fmt.Errorf("%w: WithEnqueueRetry over Config.EnqueueRetry: %w", ErrInvalid, err)
+			}
 		}
 	}
 	if o.queue == "" && o.queueFunc != nil {
 		if q := o.queueFunc(ctx); q != "" {
 			if err := transport.CheckQueue(q); err != nil {
-				return nil, fmt.Errorf("OnQueueFunc: %w", err)
+				return nil, fmt.Errorf("%w: OnQueueFunc: %w", ErrInvalid, err)
 			}
 			chosen := *o.settings
 			chosen.queue = q
 			o.settings = &chosen
 		}
 	}
-	o.named = o.id != "" || o.unique
 	return o, nil
 }
 
@@ -128,12 +128,9 @@ func (o *order) task(ctx context.Context, v any) (*transport.Task, error) {
 	if t.ID == "" && o.unique {
 		t.ID = uniqueID(o.route.def.name, v, o.window, o.now)
 	}
-	if o.retries && o.policy.Duplicates == backoff.Avoid {
-		if t.ID == "" {
-			t.ID = randomID(o.route.def.name)
-		} else {
-			o.sign(t)
-		}
+	if o.app.table.Load().enqueue != nil && t.Retry != nil { // middleware may change what t refers to
+		c := *t.Retry
+		t.Retry = &c
 	}
 	if err := t.Check(o.now); err != nil {
 		return nil, err
@@ -164,8 +161,8 @@ func (o *order) header(ctx context.Context) http.Header {
 			}
 		}
 	}
-	h, own = o.app.addPropagated(ctx, h, own)
-	if !own && o.app.table.Load().enqueue != nil {
+	h, _ = o.app.addPropagated(ctx, h, own)
+	if o.app.table.Load().enqueue != nil {
 		h = h.Clone()
 	}
 	return h

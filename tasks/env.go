@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/typedtasks/typedtasks/backoff"
+	"github.com/typedtasks/typedtasks/transport"
 )
 
 // envPrefix begins every variable that ConfigFromEnv reads.
@@ -30,30 +31,32 @@ const envPrefix = "CLOUD_TASKS_"
 func ConfigFromEnv() (Config, error) {
 	e := env{}
 	c := Config{
-		Endpoint:             e.text("ENDPOINT"),
+		Endpoint:             e.checked("ENDPOINT", checkEndpoint),
 		Name:                 e.text("APP_NAME"),
-		Queue:                e.text("QUEUE"),
+		Queue:                e.checked("QUEUE", transport.CheckQueue),
 		Delimiter:            e.text("DELIMITER"),
 		Eager:                e.boolean("EAGER"),
-		PropagatedHeaders:    e.list("PROPAGATED_HEADERS"),
+		PropagatedHeaders:    e.headers("PROPAGATED_HEADERS"),
 		PropagatedHeadersKey: e.text("PROPAGATED_HEADERS_KEY"),
-		MaxETA:               e.duration("MAXIMUM_ETA_TASK"),
-		TasksPath:            e.text("TASKS_PATH"),
-		SubscriptionsPath:    e.text("SUBSCRIPTIONS_PATH"),
+		MaxETA:               e.duration("MAXIMUM_ETA_TASK", 0, transport.MaxDelay),
+		TasksPath:            e.checked("TASKS_PATH", checkSection),
+		SubscriptionsPath:    e.checked("SUBSCRIPTIONS_PATH", checkSection),
 		EnqueueRetry: backoff.Policy{
 			On:         e.codes("ENQUEUE_RETRY_CODES"),
-			Initial:    e.duration("ENQUEUE_RETRY_INITIAL"),
-			Maximum:    e.duration("ENQUEUE_RETRY_MAXIMUM"),
-			Multiplier: e.number("ENQUEUE_RETRY_MULTIPLIER", 1, math.MaxFloat64),
-			Deadline:   e.duration("ENQUEUE_RETRY_DEADLINE"),
+			Initial:    e.duration("ENQUEUE_RETRY_INITIAL", 0, math.MaxInt64),
+			Maximum:    e.duration("ENQUEUE_RETRY_MAXIMUM", 0, math.MaxInt64),
+			Multiplier: e.number("ENQUEUE_RETRY_MULTIPLIER", 1),
+			Deadline:   e.duration("ENQUEUE_RETRY_DEADLINE", 0, math.MaxInt64),
 		},
 		Subscriber: SubscriberDefaults{
-			MaxRetries: int(e.number("SUBSCRIBER_MAX_RETRIES", 5, 100)),
-			MinBackoff: e.duration("SUBSCRIBER_MIN_BACKOFF"),
-			MaxBackoff: e.duration("SUBSCRIBER_MAX_BACKOFF"),
-			Expiration: e.duration("SUBSCRIBER_EXPIRATION"),
+			MaxRetries: e.whole("SUBSCRIBER_MAX_RETRIES", minDeliveryAttempts, maxDeliveryAttempts),
+			MinBackoff: e.duration("SUBSCRIBER_MIN_BACKOFF", 0, maxSubscriberBackoff),
+			MaxBackoff: e.duration("SUBSCRIBER_MAX_BACKOFF", 0, maxSubscriberBackoff),
+			Expiration: e.duration("SUBSCRIBER_EXPIRATION", minExpiration, math.MaxInt64),
 		},
 	}
+	e.ordered("ENQUEUE_RETRY_INITIAL", c.EnqueueRetry.Initial, "ENQUEUE_RETRY_MAXIMUM", c.EnqueueRetry.Maximum)
+	e.ordered("SUBSCRIBER_MIN_BACKOFF", c.Subscriber.MinBackoff, "SUBSCRIBER_MAX_BACKOFF", c.Subscriber.MaxBackoff)
 	if err := errors.Join(e.errs...); err != nil {
 		return Config{}, fmt.Errorf("tasks: environment: %w", err)
 	}
@@ -81,12 +84,36 @@ func (e *env) boolean(name string) bool {
 	return false
 }
 
+// checked is a text that a Config takes too.
+func (e *env) checked(name string, check func(string) error) string {
+	s := e.text(name)
+	if s == "" {
+		return ""
+	}
+	if err := check(s); err != nil {
+		e.errs = append(e.errs, fmt.Errorf("%s%s=%q: %w", envPrefix, name, s, err))
+		return ""
+	}
+	return s
+}
+
+// headers are names of headers; a list that names none is not nil.
+func (e *env) headers(name string) []string {
+	items := e.list(name)
+	for _, item := range items {
+		if err := checkUserHeader(item, ""); err != nil {
+			e.errs = append(e.errs, fmt.Errorf("%s%s=%q: %w", envPrefix, name, e.text(name), err))
+		}
+	}
+	return items
+}
+
 func (e *env) list(name string) []string {
 	s := e.text(name)
 	if s == "" {
 		return nil
 	}
-	var items []string
+	items := []string{}
 	for item := range strings.SplitSeq(s, ",") {
 		if item = strings.TrimSpace(item); item != "" {
 			items = append(items, item)
@@ -95,7 +122,8 @@ func (e *env) list(name string) []string {
 	return items
 }
 
-func (e *env) duration(name string) time.Duration {
+// duration reads one between least and most; most the greatest there is means no limit.
+func (e *env) duration(name string, least, most time.Duration) time.Duration {
 	s := e.text(name)
 	if s == "" {
 		return 0
@@ -107,25 +135,45 @@ func (e *env) duration(name string) time.Duration {
 			err = strconv.ErrRange
 		}
 	}
-	if err != nil || d < 0 {
-		e.bad(name, s, `seconds such as "90" or a duration such as "1m30s", not negative`)
+	if err != nil || d < least || d > most {
+		allowed := fmt.Sprintf(`seconds such as "90" or a duration such as "1m30s", at least %s`, least)
+		if most != math.MaxInt64 {
+			allowed += fmt.Sprintf(" and at most %s", most)
+		}
+		e.bad(name, s, allowed)
 		return 0
 	}
 	return d
 }
 
-func (e *env) number(name string, least, most float64) float64 {
+// ordered refuses a least that is over its most. Either may be unset.
+func (e *env) ordered(name string, least time.Duration, mostName string, most time.Duration) {
+	if most > 0 && least > most {
+		e.bad(name, e.text(name), fmt.Sprintf("at most %s%s, which is %s", envPrefix, mostName, most))
+	}
+}
+
+func (e *env) whole(name string, least, most int) int {
+	s := e.text(name)
+	if s == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < least || n > most {
+		e.bad(name, s, fmt.Sprintf("a whole number from %d to %d", least, most))
+		return 0
+	}
+	return n
+}
+
+func (e *env) number(name string, least float64) float64 {
 	s := e.text(name)
 	if s == "" {
 		return 0
 	}
 	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || !(f >= least && f <= most) { // NaN is neither
-		allowed := fmt.Sprintf("a number from %v to %v", least, most)
-		if most == math.MaxFloat64 {
-			allowed = fmt.Sprintf("a number of at least %v", least)
-		}
-		e.bad(name, s, allowed)
+	if err != nil || !(f >= least && f <= math.MaxFloat64) { // NaN is neither
+		e.bad(name, s, fmt.Sprintf("a number of at least %v", least))
 		return 0
 	}
 	return f

@@ -25,4 +25,6 @@ var (
 	ErrTooLarge = transport.ErrTooLarge
 	// ErrTooFar: the task is due later than Config.MaxETA, or 720 h, from now.
 	ErrTooFar = transport.ErrTooFar
+	// ErrInvalid: an option is out of range or does not go with another; the cause names it.
+	ErrInvalid = transport.ErrInvalid
 )

@@ -33,9 +33,14 @@ func HeadersFrom(ctx context.Context) http.Header {
 }
 
 // ContextWithHeaders returns a ctx whose headers ride along on everything enqueued or published under it, as
-// far as Config.PropagatedHeaders names them. They replace those of ctx as a whole.
+// far as Config.PropagatedHeaders names them, in upper or lower case. They replace those of ctx as a whole.
 func ContextWithHeaders(ctx context.Context, h http.Header) context.Context {
-	return context.WithValue(ctx, headersKey{}, h.Clone())
+	own := make(http.Header, len(h))
+	for name, vs := range h {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		own[name] = append(own[name], vs...)
+	}
+	return context.WithValue(ctx, headersKey{}, own)
 }
 
 // Propagate is middleware for the user's own routes: the headers that Config.PropagatedHeaders names ride

@@ -80,7 +80,7 @@ func (a *App) reply(w http.ResponseWriter, rt *route, v verdict) {
 	switch v.outcome {
 	case OutcomeExecuted:
 		if v.result != nil {
-			result, err := json.Marshal(v.result)
+			result, err := encodeResult(v.result)
 			if err == nil {
 				write(w, status, string(v.outcome), result, "")
 				return
@@ -99,6 +99,16 @@ func (a *App) reply(w http.ResponseWriter, rt *route, v verdict) {
 	default:
 		answer(w, status, string(v.outcome), "")
 	}
+}
+
+// encodeResult keeps a MarshalJSON method that panics from undoing what has been done.
+func encodeResult(v any) (b []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{p}
+		}
+	}()
+	return json.Marshal(v)
 }
 
 // serveUnknown answers for a path that names nothing. What looks like a delivery may be quarantined.
@@ -133,12 +143,12 @@ func (a *App) refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (a *App) unreadable(w http.ResponseWriter, r *http.Request, err error) {
-	status, text := http.StatusBadRequest, string(OutcomeRejected)
+	status, outcome, text := http.StatusBadRequest, string(OutcomeRejected), "the body could not be read"
 	if errors.Is(err, ErrTooLarge) {
-		status, text = http.StatusRequestEntityTooLarge, "too_large"
+		status, outcome, text = http.StatusRequestEntityTooLarge, "too_large", ""
 	}
 	a.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "tasks: body not read", slog.Int("status", status), slog.String("path", r.URL.Path), slog.Any("error", err))
-	answer(w, status, text, "the body could not be read")
+	answer(w, status, outcome, text)
 }
 
 // buffer holds a request's body. The App's own codec keeps nothing of it, so buffers are used again; with
@@ -179,8 +189,8 @@ func (buf *buffer) read(w http.ResponseWriter, r *http.Request, limit int) error
 	if r.Body == nil {
 		return nil
 	}
-	if want := int(r.ContentLength) + 1; want > cap(buf.b) { // one more, to see the end without growing
-		buf.b = make([]byte, 0, max(want, 512))
+	if want := max(int(r.ContentLength)+1, 512); want > cap(buf.b) { // one more, to see the end without growing
+		buf.b = make([]byte, 0, want)
 	}
 	for {
 		if len(buf.b) == cap(buf.b) {
@@ -212,12 +222,12 @@ func write(w http.ResponseWriter, code int, status string, result []byte, text s
 	b = append(b, status...)
 	b = append(b, `","result":`...)
 	if result == nil {
-		result = null
+		b = append(b, "null"...)
 	}
 	b = append(b, result...)
 	b = append(b, `,"error":`...)
 	if text == "" {
-		b = append(b, null...)
+		b = append(b, "null"...)
 	} else {
 		quoted, _ := json.Marshal(text) // a string always encodes
 		b = append(b, quoted...)
@@ -227,5 +237,3 @@ func write(w http.ResponseWriter, code int, status string, result []byte, text s
 	w.WriteHeader(code)
 	_, _ = w.Write(b) // nobody is left to tell
 }
-
-var null = []byte("null")

@@ -127,8 +127,12 @@ const (
 // readDelivery fills d from the headers of a push. Anyone can send them: what makes no sense counts as absent.
 func readDelivery(d *transport.Delivery, h http.Header) {
 	d.Header = h
-	d.ID = first(h[headerTask])
-	d.Queue = first(h[headerQueue])
+	if id := first(h[headerTask]); transport.CheckID(id) == nil {
+		d.ID = id
+	}
+	if queue := first(h[headerQueue]); transport.CheckQueue(queue) == nil {
+		d.Queue = queue
+	}
 	d.Attempt = count(first(h[headerRetryCount])) + 1
 	d.Executions = count(first(h[headerExecutions]))
 	d.PreviousResponse = count(first(h[headerPrevious]))
@@ -153,7 +157,7 @@ func (r *run) metadata() Metadata {
 		Project: first(h[headerProject]), RetryReason: first(h[headerReason]),
 		platformAttempt: max(d.Attempt, 1), firstAttempt: d.FirstAttempt, retry: d.Retry,
 	}
-	if id := first(h[headerID]); id != "" {
+	if id := first(h[headerID]); id != "" && transport.CheckID(id) == nil {
 		m.ID = id
 		m.Attempt += count(first(h[headerAttempts]))
 	}
@@ -200,14 +204,16 @@ func epoch(s string) time.Time {
 		return time.Time{}
 	}
 	var nano int64
-	for i := range 9 {
-		nano *= 10
+	for i := range max(9, len(fraction)) {
+		var c byte
 		if i < len(fraction) {
-			c := fraction[i] - '0'
-			if c > 9 {
-				return time.Time{}
-			}
-			nano += int64(c)
+			c = fraction[i] - '0'
+		}
+		if c > 9 {
+			return time.Time{}
+		}
+		if i < 9 {
+			nano = nano*10 + int64(c)
 		}
 	}
 	return time.Unix(int64(sec), nano).UTC()
@@ -222,6 +228,7 @@ func formatRetry(c transport.RetryConfig) string {
 // parseRetry reads what formatRetry wrote; nil for anything else.
 func parseRetry(s string) *transport.RetryConfig {
 	var c transport.RetryConfig
+	known := false
 	for field := range strings.FieldsSeq(s) {
 		key, value, _ := strings.Cut(field, "=")
 		var err error
@@ -236,12 +243,15 @@ func parseRetry(s string) *transport.RetryConfig {
 			c.MinBackoff, err = time.ParseDuration(value)
 		case "max":
 			c.MaxBackoff, err = time.ParseDuration(value)
+		default: // of a newer version
+			continue
 		}
+		known = true
 		if err != nil {
 			return nil
 		}
 	}
-	if c.Validate() != nil {
+	if !known || c.Validate() != nil {
 		return nil
 	}
 	return &c

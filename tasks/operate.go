@@ -128,24 +128,23 @@ func deleteEach(ctx context.Context, in transport.Inspector, queue string, ids [
 	if err == nil {
 		return len(ids), nil
 	}
-	var (
-		failed int
-		errs   []error
-	)
-	for _, e := range split(err) {
-		failed++
-		if !errors.Is(e, transport.ErrNotFound) {
-			errs = append(errs, e)
-		}
+	each, ok := err.(interface{ Unwrap() []error })
+	if !ok { // of the call as a whole, or of the only one
+		return 0, unless(transport.ErrNotFound, err)
 	}
-	return max(len(ids)-failed, 0), errors.Join(errs...)
+	var errs []error
+	for _, e := range each.Unwrap() {
+		errs = append(errs, unless(transport.ErrNotFound, e))
+	}
+	return max(len(ids)-len(errs), 0), errors.Join(errs...)
 }
 
-func split(err error) []error {
-	if j, ok := err.(interface{ Unwrap() []error }); ok {
-		return j.Unwrap()
+// unless is err, or nil where it matches what is expected.
+func unless(expected, err error) error {
+	if errors.Is(err, expected) {
+		return nil
 	}
-	return []error{err}
+	return err
 }
 
 // inspect finds who can look into the queues of this definition.
@@ -190,19 +189,28 @@ func (a *App) owns(rt *route, url string) bool {
 // When ctx ends first it cancels what a local transport still runs, and returns ctx's error. Calling it again
 // waits again.
 func (a *App) Shutdown(ctx context.Context) error {
+	a.leaving.Do(func() { a.shared = a.withdraw() > 0 }) // once: the endpoint may be another's afterwards
 	a.gate.close()
 	var errs []error
-	if a.server != nil && a.withdraw() == 0 {
+	if err := a.gate.wait(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("%d deliveries are still running: %w", a.gate.count(), err))
+	}
+	if a.server != nil && !a.shared { // last, because what ran until now may have enqueued
 		if err := a.server.Shutdown(ctx); err != nil {
 			errs = append(errs, err)
 		}
 	}
-	if err := a.gate.wait(ctx); err != nil {
-		errs = append(errs, fmt.Errorf("%d deliveries are still running: %w", a.gate.count(), err))
+	if !a.released.Swap(true) {
+		a.release()
 	}
-	if a.released.Swap(true) {
-		return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("tasks: shutdown: %w", err)
 	}
+	return nil
+}
+
+// release lets go of the definitions and tells what is left.
+func (a *App) release() {
 	for d := range a.Definitions() {
 		d.binding().release(a)
 	}
@@ -211,10 +219,6 @@ func (a *App) Shutdown(ctx context.Context) error {
 			a.cfg.Logger.Warn("tasks: shut down with tasks left waiting", "app", a.cfg.Name, "waiting", n)
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("tasks: shutdown: %w", err)
-	}
-	return nil
 }
 
 // withdraw leaves a shared transport and says how many others still use it.

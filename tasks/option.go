@@ -73,7 +73,7 @@ func Unique() Option { return uniqueOption(0) }
 func UniqueFor(d time.Duration) Option { return uniqueForOption(d) }
 
 // OnQueueFunc chooses the queue at each call of Enqueue; f gets its context. [OnQueue] at the call wins; an
-// empty name means the default.
+// empty name means the default. Beside an OnQueue at the definition it has no say.
 func OnQueueFunc(f func(context.Context) string) Option { return queueFuncOption(f) }
 
 // In makes the task due d from now, at most 720 h and Config.MaxETA. Zero or less means now.
@@ -212,7 +212,7 @@ func (o nameOption) define(s *settings) {
 	}
 }
 func (o aliasesOption) define(s *settings) { s.aliases = append(s.aliases, o...) }
-func (o uniqueOption) define(s *settings)  { s.unique = true }
+func (o uniqueOption) define(s *settings)  { s.unique, s.window = true, 0 }
 func (o uniqueForOption) define(s *settings) {
 	d := time.Duration(o)
 	if d <= 0 || d > transport.TombstoneTTL {
@@ -265,7 +265,10 @@ func (s settings) over(opts []EnqueueOption) (settings, error) {
 		}
 		o.enqueue(&s)
 	}
-	return s, errors.Join(s.errs...)
+	if err := errors.Join(s.errs...); err != nil {
+		return s, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return s, nil
 }
 
 type deletion struct {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/typedtasks/typedtasks/internal/payload"
 )
 
 // Discard ends the task for good: it is never retried, and answered with 202. err is logged; nil is fine.
@@ -112,7 +114,11 @@ func judge(result any, err error) verdict {
 	}
 	d, ok := errors.AsType[*directive](err)
 	if !ok {
-		return verdict{outcome: OutcomeFailed, err: err}
+		v := verdict{outcome: OutcomeFailed, err: err}
+		if p, ok := errors.AsType[*payload.PanicError](err); ok {
+			v.stack = p.Stack
+		}
+		return v
 	}
 	switch d.verb {
 	case discard:
@@ -122,9 +128,14 @@ func judge(result any, err error) verdict {
 	case retryAfter:
 		return verdict{outcome: OutcomeRetryLater, after: d.d, err: err}
 	default:
+		if d.err == nil {
+			return verdict{outcome: OutcomeRejected, err: errRejected}
+		}
 		return verdict{outcome: OutcomeRejected, err: d.err}
 	}
 }
+
+var errRejected = errors.New("the delivery was rejected without a reason")
 
 // panicError is a panic of a function, as the error of its attempt.
 type panicError struct{ value any }

@@ -28,9 +28,13 @@ type Quarantined struct {
 }
 
 // QuarantineTo enqueues what is quarantined as a task of its own, for somebody to look at. A body near the size
-// limit of a task may not fit once wrapped; the delivery then fails as it would without a Quarantine.
+// limit of a task may not fit once wrapped; the delivery then fails as it would without a Quarantine, and so do
+// those of t itself.
 func QuarantineTo(t *Task[Quarantined]) func(context.Context, Quarantined) error {
 	return func(ctx context.Context, q Quarantined) error {
+		if q.Kind == KindTask && q.Name == t.def.name {
+			return fmt.Errorf("task %q is where quarantined deliveries go: its own would go round in circles", q.Name)
+		}
 		_, err := t.Enqueue(ctx, q)
 		return err
 	}
@@ -88,8 +92,9 @@ func (r *run) quarantine(v verdict) verdict {
 	err := r.app.offer(r, Quarantined{
 		Name: r.route.spec.Name, Kind: r.route.spec.Kind, ID: m.ID, Queue: m.Queue, Attempt: m.Attempt, Reason: v.err,
 	}, r.delivery)
-	if err != nil {
-		v.err = errors.Join(v.err, err)
+	if err != nil { // its text is for the log alone: v's may be answered
+		r.app.cfg.Logger.LogAttrs(r, slog.LevelError, "tasks: not quarantined",
+			slog.String("task", r.route.spec.Name), slog.String("id", m.ID), slog.Any("error", err))
 		return v
 	}
 	v.outcome = OutcomeQuarantined
@@ -148,16 +153,13 @@ func (a *App) offer(ctx context.Context, q Quarantined, d *transport.Delivery) (
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("quarantine: %w", &panicError{p})
+			err = &panicError{p}
 		}
 	}()
 	q.Body = append([]byte(nil), d.Body...)
 	q.Header = d.Header.Clone()
-	for _, secret := range []string{"Authorization", "Cookie", "Proxy-Authorization", "X-Serverless-Authorization"} {
+	for _, secret := range []string{"Authorization", "Cookie", "Proxy-Authorization", "X-Goog-Iap-Jwt-Assertion", "X-Serverless-Authorization"} {
 		q.Header.Del(secret)
 	}
-	if err := a.cfg.Quarantine(ctx, q); err != nil {
-		return fmt.Errorf("quarantine: %w", err)
-	}
-	return nil
+	return a.cfg.Quarantine(ctx, q)
 }

@@ -56,7 +56,7 @@ func (a *App) deliver(ctx context.Context, rt *route, d *transport.Delivery, src
 	switch {
 	case v.outcome == OutcomeSnoozed && src != inCaller:
 		v = r.snooze(v)
-	case v.outcome == OutcomeRejected:
+	case v.outcome == OutcomeRejected && src != inCaller: // the caller has the error: nothing is lost
 		v = r.quarantine(v)
 	}
 	if (v.outcome == OutcomeFailed || v.outcome == OutcomeRetryLater) && src == overHTTP && a.cfg.Quarantine != nil {
@@ -68,15 +68,23 @@ func (a *App) deliver(ctx context.Context, rt *route, d *transport.Delivery, src
 	return v
 }
 
-// execute runs middleware and function. A panic is a failed attempt.
+// execute runs middleware and function. A panic is a failed attempt. So is runtime.Goexit, but it cannot be
+// stopped: nobody is left to answer, and only the log tells.
 func (r *run) execute() (v verdict) {
+	returned := false
 	defer func() {
 		if p := recover(); p != nil {
 			v = verdict{outcome: OutcomeFailed, err: &panicError{p}, stack: debug.Stack()}
+		} else if !returned {
+			r.log(verdict{outcome: OutcomeFailed, err: errGoexit, stack: debug.Stack()})
 		}
 	}()
-	return judge(r.route.handler(r, r.delivery))
+	v = judge(r.route.handler(r, r.delivery))
+	returned = true
+	return v
 }
+
+var errGoexit = errors.New("the function ended its goroutine (runtime.Goexit, or FailNow of a test)")
 
 // serveLocal is the App's face to a transport that runs tasks in this process.
 func (a *App) serveLocal(ctx context.Context, d *transport.Delivery) (int, time.Duration, error) {
@@ -104,18 +112,22 @@ func (a *App) serveLocal(ctx context.Context, d *transport.Delivery) (int, time.
 // forCaller is the error that Run and an eager Enqueue return. A directive turns into an ordinary error, so
 // that a function that passes on the error of a task which it ran does not itself snooze.
 func (v verdict) forCaller(rt *route) error {
-	switch v.outcome {
-	case OutcomeExecuted, OutcomeDiscarded:
+	if v.outcome == OutcomeExecuted || v.outcome == OutcomeDiscarded {
 		return nil
-	case OutcomeSnoozed, OutcomeRetryLater:
-		var cause error
-		if d, ok := errors.AsType[*directive](v.err); ok {
-			cause = d.err
-		}
-		return &inertError{text: fmt.Sprintf("tasks: %s: %s, but it ran in its caller", rt.spec.Name, v.err), cause: cause}
-	default:
+	}
+	d, ok := errors.AsType[*directive](v.err)
+	if !ok {
 		return v.err
 	}
+	text := v.err.Error()
+	if v.outcome == OutcomeSnoozed || v.outcome == OutcomeRetryLater {
+		text = fmt.Sprintf("tasks: %s: %s, but it ran in its caller", rt.spec.Name, text)
+	}
+	for ok { // a directive's reason may hold another
+		v.err = d.err
+		d, ok = errors.AsType[*directive](v.err)
+	}
+	return &inertError{text: text, cause: v.err}
 }
 
 type inertError struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/typedtasks/typedtasks/backoff"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -29,13 +30,19 @@ func (o *order) sendMany(ctx context.Context, ts []*transport.Task) []Result {
 func (a *App) sendAll(ctx context.Context, ts []*transport.Task) []Result {
 	o, _ := ctx.Value(orderKey{}).(*order)
 	if o == nil { // middleware made a context of its own
-		o = &order{settings: &settings{}, app: a, policy: a.cfg.EnqueueRetry, retries: a.cfg.EnqueueRetry.Enabled(), named: true}
+		o = a.plainOrder()
 	}
 	if len(ts) == 1 {
 		r, err := o.sendOne(ctx, ts[0])
 		return []Result{{Receipt: r, Err: err}}
 	}
 	return o.sendBatch(ctx, ts)
+}
+
+// plainOrder is for tasks that come from no call of Enqueue.
+func (a *App) plainOrder() *order {
+	p := a.cfg.EnqueueRetry
+	return &order{settings: &settings{}, app: a, now: a.now(), policy: p, retries: p.Enabled() && !a.eager}
 }
 
 type orderKey struct{}
@@ -65,12 +72,16 @@ func (o *order) sendOne(ctx context.Context, t *transport.Task) (Receipt, error)
 		r, err := o.app.cfg.Transport.Enqueue(ctx, t)
 		return settle(t, r, err)
 	}
+	random, err := o.identify(t)
+	if err != nil {
+		return Receipt{}, err
+	}
 	var r Receipt
 	attempt := 0
-	err := o.policy.Do(ctx, func(ctx context.Context) (err error) {
+	err = o.policy.Do(ctx, func(ctx context.Context) (err error) {
 		attempt++
 		r, err = o.app.cfg.Transport.Enqueue(ctx, t)
-		r, err = o.settleRetried(ctx, t, r, err, attempt)
+		r, err = o.settleRetried(ctx, t, random, r, err, attempt)
 		return err
 	})
 	return r, err
@@ -86,9 +97,15 @@ func (o *order) sendBatch(ctx context.Context, ts []*transport.Task) []Result {
 		return results
 	}
 	results := make([]Result, len(ts))
-	open := make([]int, len(ts)) // those without an outcome yet
-	for i := range open {
-		open[i] = i
+	random := make([]bool, len(ts))
+	open := make([]int, 0, len(ts)) // those without an outcome yet
+	for i, t := range ts {
+		if random[i], results[i].Err = o.identify(t); results[i].Err == nil {
+			open = append(open, i)
+		}
+	}
+	if len(open) == 0 {
+		return results
 	}
 	attempt := 0
 	// The policy's verdict falls here, task by task; to Do, an error means that some are still open.
@@ -101,23 +118,22 @@ func (o *order) sendBatch(ctx context.Context, ts []*transport.Task) []Result {
 			batch[i] = ts[at]
 		}
 		var retry []int
-		var err error
 		for i, r := range o.app.enqueueBatch(ctx, batch) {
 			at := open[i]
-			r.Receipt, r.Err = o.settleRetried(ctx, ts[at], r.Receipt, r.Err, attempt)
+			r.Receipt, r.Err = o.settleRetried(ctx, ts[at], random[at], r.Receipt, r.Err, attempt)
 			results[at] = r
 			if r.Err != nil && o.policy.On(r.Err) {
-				retry, err = append(retry, at), r.Err
+				retry = append(retry, at)
 			}
 		}
-		open = retry
-		return err
+		if open = retry; len(open) > 0 {
+			return fmt.Errorf("%d tasks are not enqueued", len(open))
+		}
+		return nil
 	})
 	if stopped != nil {
 		for _, at := range open {
-			if results[at].Err == nil { // not tried at all
-				results[at].Err = stopped
-			}
+			results[at].Err = fmt.Errorf("%w: %w", results[at].Err, stopped)
 		}
 	}
 	return results
@@ -165,11 +181,32 @@ func settle(t *transport.Task, r Receipt, err error) (Receipt, error) {
 	return r, nil
 }
 
+// identify makes t safe to send again: without an id it gets a random one, with one a nonce. It comes after
+// middleware, which may have named the task. The task is checked again with what was added.
+func (o *order) identify(t *transport.Task) (random bool, err error) {
+	if o.policy.Duplicates != backoff.Avoid {
+		return false, nil
+	}
+	if random = t.ID == ""; random {
+		t.ID = randomID(o.name())
+	} else {
+		o.sign(t)
+	}
+	return random, t.Check(o.now)
+}
+
+func (o *order) name() string {
+	if o.route == nil {
+		return ""
+	}
+	return o.route.spec.Name
+}
+
 // settleRetried tells a task of ours, whose earlier answer was lost, from a true duplicate. A random id can
 // only be ours; a named one is ours if the task that holds it carries our nonce.
-func (o *order) settleRetried(ctx context.Context, t *transport.Task, r Receipt, err error, attempt int) (Receipt, error) {
+func (o *order) settleRetried(ctx context.Context, t *transport.Task, random bool, r Receipt, err error, attempt int) (Receipt, error) {
 	r, err = settle(t, r, err)
-	if err == nil && r.Duplicate && attempt > 1 && (!o.named || o.holds(ctx, t, r)) {
+	if err == nil && r.Duplicate && attempt > 1 && (random || o.holds(ctx, t, r)) {
 		r.Duplicate, r.Finished = false, false
 	}
 	return r, err
@@ -177,7 +214,7 @@ func (o *order) settleRetried(ctx context.Context, t *transport.Task, r Receipt,
 
 // sign puts a nonce on a named task, where the transport can show it later.
 func (o *order) sign(t *transport.Task) {
-	if _, err := transport.As[transport.Inspector](o.app.cfg.Transport); err != nil {
+	if _, err := transport.As[transport.Inspector](o.app.cfg.Transport); err != nil || t.Header[headerNonce] != nil {
 		return
 	}
 	h := cloneHeader(t.Header, 1)
@@ -200,8 +237,8 @@ func (o *order) holds(ctx context.Context, t *transport.Task, r Receipt) bool {
 // sendAnew enqueues a task that stands on its own: a snoozed one. An id that is taken means that it was
 // enqueued before and the answer was lost.
 func (a *App) sendAnew(ctx context.Context, t *transport.Task) error {
-	o := &order{settings: &settings{}, app: a, policy: a.cfg.EnqueueRetry, retries: a.cfg.EnqueueRetry.Enabled(), named: true}
-	if err := t.Check(a.now()); err != nil {
+	o := a.plainOrder()
+	if err := t.Check(o.now); err != nil {
 		return err
 	}
 	_, err := o.send(ctx, t)

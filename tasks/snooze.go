@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +29,8 @@ func (r *run) snoozed(d time.Duration) *transport.Task {
 	m := r.metadata()
 	t := &transport.Task{
 		Queue: or(m.Queue, r.route.queue), URL: r.route.url, Audience: r.app.cfg.Audience,
-		Body: r.delivery.Body, Timeout: r.delivery.Timeout, Retry: r.delivery.Retry,
+		Body:    slices.Clone(r.delivery.Body), // middleware may change it
+		Timeout: r.delivery.Timeout, Retry: r.delivery.Retry,
 	}
 	if t.Timeout == 0 {
 		t.Timeout = r.route.spec.Timeout
@@ -77,7 +79,7 @@ func ownHeaders(h http.Header) http.Header {
 func addedOnTheWay(canonical string) bool {
 	switch canonical {
 	case "Accept", "Accept-Encoding", "Authorization", "Cookie", "Forwarded", "From", "Keep-Alive", "Proxy-Authorization",
-		"Via", "X-Cloud-Trace-Context", "X-Serverless-Authorization":
+		"Via", "X-Cloud-Trace-Context", "X-Goog-Iap-Jwt-Assertion", "X-Serverless-Authorization":
 		return true
 	}
 	return strings.HasPrefix(canonical, "X-Forwarded-") || strings.HasPrefix(canonical, "X-Envoy-")

@@ -38,5 +38,8 @@ func randomID(name string) string {
 }
 
 func readable(hash []byte, name string) string {
+	if name == "" {
+		return hex.EncodeToString(hash)
+	}
 	return hex.EncodeToString(hash) + "-" + strings.ReplaceAll(name, ".", "-")
 }

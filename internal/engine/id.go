@@ -1,0 +1,34 @@
+package engine
+
+import "strconv"
+
+// A generated id is the number of a slab's place and of its tenant, scrambled: it leads to the task without a
+// map, does not come again, and looks like the numbers that Cloud Tasks makes.
+type scrambler struct{ key uint64 }
+
+const (
+	mulA, mulAInverse uint64 = 0x9e3779b97f4a7c15, 0xf1de83e19937733d
+	mulB, mulBInverse uint64 = 0xbf58476d1ce4e5b9, 0x96de1b173f119089
+)
+
+func (s scrambler) id(idx, gen uint32) string {
+	x := uint64(gen)<<32 | uint64(idx)
+	x = (x ^ s.key) * mulA
+	x ^= x >> 32
+	x *= mulB
+	x ^= x >> 32
+	return strconv.FormatUint(x, 10)
+}
+
+// place is the inverse of id.
+func (s scrambler) place(id string) (idx, gen uint32, ok bool) {
+	x, err := strconv.ParseUint(id, 10, 64)
+	if err != nil || id[0] == '0' {
+		return 0, 0, false
+	}
+	x ^= x >> 32
+	x *= mulBInverse
+	x ^= x >> 32
+	x = x*mulAInverse ^ s.key
+	return uint32(x), uint32(x >> 32), true
+}

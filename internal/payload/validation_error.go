@@ -1,0 +1,127 @@
+package payload
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-playground/validator/v10"
+)
+
+// ErrNil matches the [*ValidationError] of a payload that is a nil pointer.
+var ErrNil = errors.New("payload is nil")
+
+// ValidationError says that a payload breaks its rules.
+type ValidationError struct {
+	Fields []FieldError // every field that failed; empty if only a Validate method objects
+	Err    error        // what said so: validator.ValidationErrors, or what Validate returned
+}
+
+// FieldError is one field and the rule that it broke. It has no value: that may be a secret.
+type FieldError struct {
+	Field string `json:"field"`           // where, like "address.zip" or "items[2].email"
+	Rule  string `json:"rule"`            // like "required" or "max"
+	Param string `json:"param,omitempty"` // like "3" of "max=3"
+}
+
+// Error lists all fields on one line, like `payload is not valid: email: email; items[2].qty: min=1`.
+func (e *ValidationError) Error() string {
+	if len(e.Fields) == 0 {
+		if e.Err == ErrNil {
+			return ErrNil.Error()
+		}
+		return fmt.Sprintf("payload is not valid: %v", e.Err)
+	}
+	var b strings.Builder
+	b.WriteString("payload is not valid: ")
+	for i, f := range e.Fields {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(f.String())
+	}
+	return b.String()
+}
+
+// Unwrap returns Err.
+func (e *ValidationError) Unwrap() error { return e.Err }
+
+// String reads like `items[2].qty: min=1`.
+func (f FieldError) String() string {
+	s := f.Rule
+	if f.Param != "" {
+		s += "=" + f.Param
+	}
+	if f.Field != "" {
+		s = f.Field + ": " + s
+	}
+	return s
+}
+
+// PanicError says that a rule or a Validate method panicked: the code is at fault and not the payload.
+type PanicError struct {
+	Type  reflect.Type // of the payload
+	Value any          // what it panicked with
+	Stack []byte       // of the panic
+}
+
+// Error names the type and what it panicked with.
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("validating a payload of type %v panicked: %v", e.Type, e.Value)
+}
+
+// Unwrap returns the panic's value if it was an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// elementErrors are what Validate methods of the elements of one payload returned.
+type elementErrors []error
+
+func (es elementErrors) Error() string {
+	texts := make([]string, len(es))
+	for i, err := range es {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (es elementErrors) Unwrap() []error { return es }
+
+// newValidationError lists the fields of err, if the validator made it. Its paths start with root, the struct's name.
+func newValidationError(root string, err error) *ValidationError {
+	e := &ValidationError{Err: err}
+	var failed validator.ValidationErrors
+	if !errors.As(err, &failed) {
+		return e
+	}
+	for _, f := range failed {
+		path := f.Namespace()
+		if root != "" {
+			if path == root { // a flattened struct's own rule, at the top
+				path = f.StructField()
+			}
+			path = strings.TrimPrefix(path, root+".")
+		}
+		e.Fields = append(e.Fields, FieldError{Field: printable(path), Rule: f.Tag(), Param: f.Param()})
+	}
+	// The validator walks maps in random order.
+	slices.SortStableFunc(e.Fields, func(a, b FieldError) int { return strings.Compare(a.Field, b.Field) })
+	return e
+}
+
+// printable keeps keys of maps, which are part of paths, from breaking lines and filling logs.
+func printable(path string) string {
+	const most = 200
+	if len(path) > most {
+		path = strings.ToValidUTF8(path[:most], "") + "..."
+	}
+	if strings.ContainsFunc(path, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(path)
+	}
+	return path
+}

@@ -1,0 +1,27 @@
+package transporttest
+
+import "slices"
+
+// laws lists every case in the order in which they run: the simplest first, so that the first failure tells
+// most.
+func laws() []law {
+	return slices.Concat(
+		enqueueLaws(),
+		idLaws(),
+		timeLaws(),
+		contextLaws(),
+		limitLaws(),
+		ownershipLaws(),
+		eagerLaws(),
+		retryLaws(),
+		deadlineLaws(),
+		batchLaws(),
+		abilityLaws(),
+		inspectLaws(),
+		deleteLaws(),
+		queueLaws(),
+		rateLaws(),
+		serveLaws(),
+		shutdownLaws(),
+	)
+}
