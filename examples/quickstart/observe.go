@@ -16,7 +16,7 @@ func (j *journal) deliveries(next tasks.Handler) tasks.Handler {
 	return func(ctx context.Context, d *transport.Delivery) (any, error) {
 		result, err := next(ctx, d)
 		m, _ := tasks.MetadataFrom(ctx)
-		e := event{task: path.Base(d.URL), outcome: string(outcomeOf(err)), n: 1, id: m.ID}
+		e := event{task: m.Name, outcome: string(tasks.OutcomeOf(err)), n: 1, id: m.ID}
 		e.detail = fmt.Sprintf("attempt %d", m.Attempt)
 		if err != nil {
 			e.detail += ", " + strings.TrimLeft(strings.TrimPrefix(err.Error(), e.outcome), ": ")
