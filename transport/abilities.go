@@ -25,7 +25,7 @@ type Waiting struct {
 
 // Inspector looks into queues.
 type Inspector interface {
-	// Get returns the task with its body. ErrNotFound if it does not wait; ErrGone as well where it is known to
+	// Get returns the task with its body, as the caller's own. ErrNotFound if it does not wait; ErrGone as well where it is known to
 	// have run or to have been deleted lately; ErrQueueMissing.
 	Get(ctx context.Context, queue, id string) (*Waiting, error)
 
@@ -42,7 +42,7 @@ type Inspector interface {
 type QueueAdmin interface {
 	// Queue returns the settings in force, defaults resolved.
 	Queue(ctx context.Context, queue string) (QueueConfig, error)
-	// PutQueue creates the queue or replaces its settings.
+	// PutQueue creates the queue or replaces its settings; ErrInvalid where they are out of range.
 	PutQueue(ctx context.Context, queue string, cfg QueueConfig) error
 	// Pause stops dispatching; tasks may still be enqueued, and RunNow still runs one. Attempts in flight go on.
 	Pause(ctx context.Context, queue string) error
@@ -57,6 +57,7 @@ type QueueAdmin interface {
 // QueueDeclarer takes the settings of queues that a program uses, before it uses them, and talks to nobody:
 // they hold when a queue comes into being.
 type QueueDeclarer interface {
+	// DeclareQueues takes all of them or none; ErrInvalid where one is out of range.
 	DeclareQueues(cfgs map[string]QueueConfig) error
 }
 

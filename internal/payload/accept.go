@@ -42,6 +42,9 @@ func (c *compiler) value(t reflect.Type, rules []rule, pointed bool) check {
 }
 
 func (c *compiler) pointer(t reflect.Type, rules []rule) check {
+	if t.Name() != "" { // it may refer to itself
+		return doubt
+	}
 	elem := c.value(t.Elem(), rules, true)
 	if elem == nil && len(rules) == 0 {
 		return nil

@@ -67,9 +67,20 @@ func largePayload() *order {
 	return o
 }
 
-// Each benchmark has encoding/json, with the validator where we validate, beside ours. On an AMD EPYC, Go 1.26.8:
+// Each benchmark has encoding/json, with the validator where we validate, beside ours. The least of 120 short runs
+// each, on a busy AMD EPYC with Go 1.26.8, json v1.27.2 and validator v10.30.6:
 //
-//	FIGURES
+//	                       small                           20KB
+//	encode                 504 ns,  2 allocs               79 us,  758 allocs
+//	  version 2            420 ns,  1         0.83        112 us,  595         1.41
+//	decode                1474 ns, 12                     277 us, 2234
+//	  version 2            885 ns,  3         0.60        192 us, 1174         0.69
+//	  ours                 707 ns,  3         0.48        167 us, 1174         0.60
+//	validate              1315 ns, 15                      57 us, 1015
+//	  ours                 115 ns,  0         0.09          7 us,    0         0.13
+//	decode and validate   3186 ns, 27                     343 us, 3249
+//	  ours                 952 ns,  3         0.30        174 us, 1174         0.51
+//	  ours, a custom one  2528 ns, 18         0.79        227 us, 2189         0.66
 func BenchmarkJSON_Encode(b *testing.B) {
 	benchmarkEncode(b, "small", smallPayload())
 	benchmarkEncode(b, "20KB", largePayload())
@@ -122,15 +133,17 @@ func benchmarkDecodeAndValidate[T any](b *testing.B, size string, v *T) {
 		}
 		return theirs.Struct(&v)
 	})
-	for name, val := range map[string]*payload.Validator{"custom": custom, "ours": ours} {
-		bench(b, size+"/"+name, func() error {
+	through := func(val *payload.Validator) func() error {
+		return func() error {
 			var v T
 			if err := plan.Decode(payload.JSON{}, data, &v); err != nil {
 				return err
 			}
 			return val.Validate(plan, &v)
-		})
+		}
 	}
+	bench(b, size+"/custom", through(custom))
+	bench(b, size+"/ours", through(ours))
 }
 
 func bench(b *testing.B, name string, f func() error) {

@@ -64,11 +64,6 @@ func explainJSON(data []byte, v2, err error) *DecodeError {
 		e.Reason = mismatch(s)
 		return e
 	}
-	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		got, _, _ := strings.Cut(t.Value, " ") // the value itself follows
-		e.Offset, e.Field = t.Offset, printable(t.Field)
-		e.Reason = "want " + typeName(t.Type) + ", got " + got
-	}
 	return e
 }
 
@@ -81,6 +76,8 @@ func mismatch(s *jsonv2.SemanticError) string {
 	}
 	want, got := typeName(s.GoType), kindName(s.JSONKind)
 	switch {
+	case got == "":
+		return "nothing decodes to " + want
 	case errors.Is(s, strconv.ErrRange), errors.Is(s, strconv.ErrSyntax) && got == "number":
 		return want + " cannot hold this " + got
 	case s.Err != nil:
@@ -111,7 +108,9 @@ func typeName(t reflect.Type) string {
 		case reflect.Struct, reflect.Map:
 			return "object"
 		case reflect.Slice, reflect.Array:
-			return "array"
+			if t.Elem().Kind() != reflect.Uint8 {
+				return "array"
+			}
 		}
 	}
 	return t.String()
@@ -119,6 +118,8 @@ func typeName(t reflect.Type) string {
 
 func kindName(k jsontext.Kind) string {
 	switch k {
+	case 0:
+		return ""
 	case '{', '}':
 		return "object"
 	case '[', ']':

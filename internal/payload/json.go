@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"reflect"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -12,7 +11,8 @@ import (
 )
 
 // JSON is the codec for JSON, with encoding/json's meaning to the byte: its output, its field tags and methods,
-// its leniency about case, duplicate names and invalid UTF-8. Unknown members are ignored unless Strict.
+// its leniency about case, duplicate names and invalid UTF-8. It takes one thing more: a time.Time written with \u
+// escapes, as JSON strings may be. Unknown members are ignored unless Strict.
 type JSON struct {
 	Strict bool // refuse members that the payload has no field for
 }
@@ -20,11 +20,8 @@ type JSON struct {
 // Decoding goes through the coming encoding/json/v2 under options that keep version 1's meaning, encoding through
 // encoding/json, each being the faster (BenchmarkJSON_Decode and BenchmarkJSON_Encode have the figures).
 //
-// Both decode the same but for one thing: version 2 takes a time.Time that is written with \u escapes, as JSON strings
-// may be, and version 1 does not.
-//
-// Version 1 also reads the whole text for syntax before it starts, which a quarter of the time goes into, to leave
-// a target alone that it cannot fill. Unmarshal clears the target instead, and so switches that off.
+// Version 1 also reads the whole text for syntax before it starts, which a fifth of the time goes into, to leave a
+// target alone that it cannot fill. Unmarshal clears the target instead, and so switches that off.
 var (
 	lenient = jsonv2.JoinOptions(jsonv1.DefaultOptionsV1(), jsonv1.ReportErrorsWithLegacySemantics(false))
 	strict  = jsonv2.JoinOptions(lenient, jsonv2.RejectUnknownMembers(true))
@@ -52,12 +49,12 @@ func (c JSON) Unmarshal(data []byte, v any) error {
 // unmarshal decodes by encoding/json if v1 is set, and otherwise only what version 2 refuses: encoding/json has the
 // last word, as it takes some that version 2 never does (a name that two fields claim, say).
 func (c JSON) unmarshal(data []byte, v any, v1 bool) error {
+	opts := lenient
+	if c.Strict {
+		opts = strict
+	}
 	var refusal error
 	if !v1 {
-		opts := lenient
-		if c.Strict {
-			opts = strict
-		}
 		if refusal = jsonv2.Unmarshal(data, v, opts); refusal == nil {
 			return nil
 		}
@@ -69,6 +66,9 @@ func (c JSON) unmarshal(data []byte, v any, v1 bool) error {
 	target.Elem().SetZero()
 	if err := c.unmarshalV1(data, v); err != nil {
 		target.Elem().SetZero()
+		if v1 { // ask for the place
+			refusal = jsonv2.Unmarshal(data, reflect.New(target.Type().Elem()).Interface(), opts)
+		}
 		return explainJSON(data, refusal, err)
 	}
 	return nil
@@ -84,8 +84,5 @@ func (c JSON) unmarshalV1(data []byte, v any) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != io.EOF {
-		return err
-	}
-	return io.ErrUnexpectedEOF
+	return d.Decode(v)
 }

@@ -14,13 +14,9 @@ import (
 // TestJSON_RandomDocuments_DecodeAsEncodingJSON makes up documents that nearly fit each type, which byte-wise fuzzing
 // seldom comes to.
 func TestJSON_RandomDocuments_DecodeAsEncodingJSON(t *testing.T) {
-	documents := 500
-	if testing.Short() {
-		documents = 50
-	}
 	for _, typ := range jsonTypes {
 		r := rand.New(rand.NewPCG(1, 2))
-		for range documents {
+		for range 300 {
 			data := []byte(document(r, typ, 4))
 			compareDecoding(t, typ, data, payload.JSON{}, json.Unmarshal)
 			compareDecoding(t, typ, data, payload.JSON{Strict: true}, unmarshalStrictly)

@@ -1,3 +1,5 @@
+//lint:file-ignore SA5008,U1000 Tags and fields that mean nothing are what codecs may disagree about.
+
 package payload_test
 
 import (
@@ -9,6 +11,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Types of the kinds that payloads are made of, each with something that codecs disagree about.
@@ -226,7 +230,18 @@ var twice = reflect.StructOf([]reflect.StructField{
 	{Name: "Other", Type: reflect.TypeFor[int](), Tag: `json:"other"`},
 })
 
+// versioned is decoded one way by version 1 and another by version 2.
+type versioned struct{ By string }
+
+func (v *versioned) UnmarshalJSON([]byte) error { v.By = "UnmarshalJSON"; return nil }
+
+func (v *versioned) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	v.By = "UnmarshalJSONFrom"
+	return d.SkipValue()
+}
+
 var jsonTypes = []reflect.Type{
+	reflect.TypeFor[versioned](), reflect.TypeFor[map[string][]*versioned](),
 	reflect.TypeFor[numbers](), reflect.TypeFor[oddNames](), reflect.TypeFor[inlined](), twice,
 	reflect.TypeFor[scalars](), reflect.TypeFor[*pointers](), reflect.TypeFor[collections](), reflect.TypeFor[quoted](),
 	reflect.TypeFor[embedding](), reflect.TypeFor[hiddenPointer](), reflect.TypeFor[names](), reflect.TypeFor[options](),

@@ -4,19 +4,16 @@ import (
 	"encoding"
 	"encoding/json"
 	"reflect"
-	"slices"
 	"strings"
 
 	jsonv2 "github.com/go-json-experiment/json"
 )
 
 var (
-	numberType            = reflect.TypeFor[json.Number]()
-	unmarshalerType       = reflect.TypeFor[json.Unmarshaler]()
-	unmarshalerFromType   = reflect.TypeFor[jsonv2.UnmarshalerFrom]()
-	textUnmarshalerType   = reflect.TypeFor[encoding.TextUnmarshaler]()
-	sharedTagOptions      = []string{"", "omitempty", "omitzero", "inline"}
-	plainTagNameCharacter = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:"
+	numberType          = reflect.TypeFor[json.Number]()
+	unmarshalerType     = reflect.TypeFor[json.Unmarshaler]()
+	unmarshalerFromType = reflect.TypeFor[jsonv2.UnmarshalerFrom]()
+	textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
 // needsV1 reports whether encoding/json may read a value of type t in another way than version 2 does:
@@ -37,10 +34,8 @@ func seekV1(t reflect.Type, seen map[reflect.Type]bool) bool {
 	}
 	seen[t] = true
 	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Array:
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map: // keys of maps are read alike
 		return seekV1(t.Elem(), seen)
-	case reflect.Map:
-		return seekV1(t.Key(), seen) || seekV1(t.Elem(), seen)
 	case reflect.Struct:
 		for f := range t.Fields() {
 			tag := f.Tag.Get("json")
@@ -55,14 +50,17 @@ func seekV1(t reflect.Type, seen map[reflect.Type]bool) bool {
 	return false
 }
 
-// sharedTag reports whether tag means the same to both versions.
+// sharedTag reports whether tag surely means the same to both versions.
 func sharedTag(tag string) bool {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:"
 	name, options, _ := strings.Cut(tag, ",")
-	if strings.Trim(name, plainTagNameCharacter) != "" {
+	if strings.Trim(name, plain) != "" {
 		return false
 	}
 	for option := range strings.SplitSeq(options, ",") {
-		if !slices.Contains(sharedTagOptions, option) {
+		switch option {
+		case "", "omitempty", "omitzero", "inline":
+		default:
 			return false
 		}
 	}

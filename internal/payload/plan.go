@@ -10,7 +10,7 @@ import (
 	"github.com/go-playground/validator/v10"
 )
 
-// Codec is tasks.Codec.
+// Codec turns payloads into bytes and back. tasks.Codec is the same, with the contract.
 type Codec interface {
 	Name() string
 	Marshal(any) ([]byte, error)
@@ -46,11 +46,11 @@ func PlanFor(t reflect.Type) (*Plan, error) {
 		return nil, errors.New("a payload needs a type")
 	}
 	core := t
-	for core.Kind() == reflect.Pointer {
+	for hops := 0; core.Kind() == reflect.Pointer && hops < 100; hops++ {
 		core = core.Elem()
 	}
 	switch core.Kind() {
-	case reflect.Func, reflect.Chan, reflect.UnsafePointer:
+	case reflect.Func, reflect.Chan, reflect.UnsafePointer, reflect.Pointer: // type P *P
 		return nil, fmt.Errorf("a payload cannot be of type %v: it holds no data", t)
 	}
 	p := &Plan{typ: t, v1: needsV1(core), core: core, looping: loops(core), validates: has(core, validatableType)}
@@ -76,8 +76,11 @@ func (p *Plan) Decode(c Codec, data []byte, ptr any) error {
 // dives returns a dive rule for each slice, array or map around what core is made of.
 func dives(core reflect.Type) []rule {
 	var rules []rule
-	for t := core; ; {
+	seen := make(map[reflect.Type]bool)
+	for t := core; ; t = t.Elem() {
 		switch {
+		case seen[t]: // nothing but itself, like type T []T
+			return nil
 		case t != core && has(t, valuerType): // the validator looks at another value instead
 			return rules
 		case t.Kind() == reflect.Slice, t.Kind() == reflect.Array, t.Kind() == reflect.Map:
@@ -85,7 +88,7 @@ func dives(core reflect.Type) []rule {
 		case t.Kind() != reflect.Pointer:
 			return rules
 		}
-		t = t.Elem()
+		seen[t] = true
 	}
 }
 

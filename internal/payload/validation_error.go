@@ -107,7 +107,11 @@ func newValidationError(root string, err error) *ValidationError {
 			}
 			path = strings.TrimPrefix(path, root+".")
 		}
-		e.Fields = append(e.Fields, FieldError{Field: printable(path), Rule: f.Tag(), Param: f.Param()})
+		param := f.Param()
+		if strings.Contains(f.Tag(), "|") { // alternatives come with theirs
+			param = ""
+		}
+		e.Fields = append(e.Fields, FieldError{Field: printable(path), Rule: f.Tag(), Param: param})
 	}
 	// The validator walks maps in random order.
 	slices.SortStableFunc(e.Fields, func(a, b FieldError) int { return strings.Compare(a.Field, b.Field) })

@@ -17,7 +17,8 @@ type Validator struct {
 
 // NewValidator validates through custom, which it does not change; nil means one of its own that knows the rules
 // of the validator package, requires structs that are `required` to be set, and names fields as JSON does.
-// A custom validator names them by its own RegisterTagNameFunc, and sees every payload.
+// A custom validator names them by its own RegisterTagNameFunc, and is asked about every payload but scalars: it may
+// have rules that no tag tells of.
 func NewValidator(custom *validator.Validate) *Validator {
 	if custom != nil {
 		return &Validator{v: custom}
@@ -79,7 +80,7 @@ func (v *Validator) dynamic(val reflect.Value) error {
 		return nil
 	}
 	p, err := PlanFor(val.Elem().Type())
-	if err != nil {
+	if err != nil || p.core.Kind() == reflect.Interface { // a pointer to another, or to itself
 		return err
 	}
 	ptr := reflect.New(p.typ)

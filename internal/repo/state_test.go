@@ -11,7 +11,6 @@ import (
 var fixedVariables = exceptions{
 	"internal/payload.lenient":          "options of the JSON package, a value that has no setters",
 	"internal/payload.strict":           "options of the JSON package, a value that has no setters",
-	"internal/payload.sharedTagOptions": "table of tag options, only read",
 	"transport.NoRateLimit":             "an infinity; Go has no constant for it",
 	"transport.kinds":                   "table of the closed set of kinds, only read",
 }

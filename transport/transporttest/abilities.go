@@ -48,7 +48,7 @@ func abilitiesReached(t *trial) {
 	outer := decorator{decorator{t.Transport}}
 	ctx, cancel := t.context()
 	defer cancel()
-	task := t.due("through", hour)
+	task := t.due("through", distant)
 	_, err := outer.Enqueue(ctx, task)
 	t.wantError(err, nil, "Enqueue through a decorator")
 	insp, err := transport.As[transport.Inspector](outer)

@@ -98,7 +98,7 @@ func batchPartial(t *trial) {
 	ctx, cancel := t.context()
 	defer cancel()
 	box := t.receive(done)
-	t.enqueue(t.due("taken", hour))
+	t.enqueue(t.due("taken", distant))
 	giant, invalid := t.task("giant"), t.task("not/legal")
 	giant.Body = make([]byte, transport.MaxTaskSize)
 	kinds := []transport.Kind{0, transport.KindExists, transport.KindInvalid, 0, transport.KindTooLarge, transport.KindTooFar, 0}

@@ -27,4 +27,8 @@
 // A driver that is no [transport.Server], because a service pushes its tasks over HTTP, brings [Driver.Serve]:
 // it starts a server at [Driver.Endpoint] that turns each push into a [transport.Delivery] and the handler's
 // status into the answer.
+//
+// # Testing the suite
+//
+// [Check] returns the failures instead of failing the test, to show that a bad driver is found out.
 package transporttest

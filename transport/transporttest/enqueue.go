@@ -121,7 +121,7 @@ func enqueueMadeID(t *trial) {
 		}
 	}
 	if insp, err := transport.As[transport.Inspector](t.Transport); err == nil && !t.NoDelay {
-		r := t.enqueue(t.due("", hour))
+		r := t.enqueue(t.due("", distant))
 		ctx, cancel := t.context()
 		defer cancel()
 		if w, err := insp.Get(ctx, t.Queue, r.ID); err != nil || w.ID != r.ID {
@@ -191,7 +191,7 @@ func enqueueError(t *trial) {
 	if t.NoDelay {
 		return
 	}
-	taken := t.due("taken", hour)
+	taken := t.due("taken", distant)
 	t.enqueue(taken)
 	_, err = t.attempt(taken)
 	want.ID, want.Kind = taken.ID, transport.KindExists

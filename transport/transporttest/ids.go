@@ -61,7 +61,7 @@ func idsDeleted(t *trial) {
 	t.needsDelay()
 	insp := ability[transport.Inspector](t)
 	box := t.receive(done)
-	t.enqueue(t.due("struck", hour))
+	t.enqueue(t.due("struck", distant))
 	ctx, cancel := t.context()
 	defer cancel()
 	t.wantError(insp.Delete(ctx, t.Queue, "struck"), nil, "Delete of a waiting task")

@@ -28,7 +28,7 @@ func inspectGet(t *trial) {
 	t.receive(done)
 	ctx, cancel := t.context()
 	defer cancel()
-	task := t.due("all-fields", hour)
+	task := t.due("all-fields", distant)
 	task.URL = t.Endpoint + "/mail?x=1"
 	task.Header = http.Header{"X-One": {"1"}, "X-Two": {"2"}}
 	task.Body = []byte("body \x00 \xff")
@@ -68,7 +68,7 @@ func inspectCounts(t *trial) {
 	g := t.gate()
 	box := t.receive(g.before(answers(500)))
 	task := t.task("counts")
-	task.Retry = &transport.RetryConfig{MinBackoff: hour, MaxBackoff: hour}
+	task.Retry = &transport.RetryConfig{MinBackoff: distant, MaxBackoff: distant}
 	t.enqueue(task)
 	box.next()
 	w, err := insp.Get(ctx, t.Queue, task.ID)
@@ -128,12 +128,12 @@ func inspectList(t *trial) {
 	const n = 2500 // Cloud Tasks has pages of 1000
 	t.atOnce(10, func(i int) {
 		for j := range n / 10 {
-			if _, err := t.attempt(t.due(fmt.Sprintf("listed-%d-%d", i, j), hour)); err != nil {
+			if _, err := t.attempt(t.due(fmt.Sprintf("listed-%d-%d", i, j), distant)); err != nil {
 				t.errorf("Enqueue: %v", err)
 			}
 		}
 	})
-	other := t.due("elsewhere", hour)
+	other := t.due("elsewhere", distant)
 	other.Queue = t.OtherQueue
 	t.enqueue(other)
 	ids := t.listed(ctx, insp, t.Queue)
@@ -157,7 +157,7 @@ func inspectListBreak(t *trial) {
 	ctx, cancel := t.context()
 	defer cancel()
 	for i := range 5 {
-		t.enqueue(t.due(fmt.Sprintf("listed-%d", i), hour))
+		t.enqueue(t.due(fmt.Sprintf("listed-%d", i), distant))
 	}
 	all := insp.All(ctx, t.Queue)
 	for range all {

@@ -14,7 +14,7 @@ func laws() []law {
 		ownershipLaws(),
 		eagerLaws(),
 		retryLaws(),
-		deadlineLaws(),
+		timingLaws(),
 		batchLaws(),
 		abilityLaws(),
 		inspectLaws(),

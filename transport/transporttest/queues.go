@@ -11,6 +11,7 @@ func queueLaws() []law {
 	return []law{
 		{"queues/settings", "Queue returns the settings that PutQueue was given, the unset ones at their defaults.", queuesSettings},
 		{"queues/replaced", "PutQueue replaces all settings of a queue and keeps its tasks.", queuesReplaced},
+		{"queues/invalid", "PutQueue answers ErrInvalid for settings out of range and leaves the queue as it was.", queuesInvalid},
 		{"queues/missing", "Every method of QueueAdmin but PutQueue answers ErrQueueMissing for a queue that does not exist.", queuesMissing},
 		{"queues/pause", "A paused queue accepts tasks and runs them after it is resumed, not before.", queuesPause},
 		{"queues/purge", "Purge removes the tasks that were created before it and no other.", queuesPurge},
@@ -45,7 +46,7 @@ func queuesSettings(t *trial) {
 	cfg := transport.QueueConfig{
 		MaxDispatchesPerSecond:  2.5,
 		MaxConcurrentDispatches: 7,
-		Retry:                   transport.RetryConfig{MaxAttempts: 5, MaxDoublings: 2, MinBackoff: time.Second, MaxBackoff: time.Minute, MaxRetryDuration: hour},
+		Retry:                   transport.RetryConfig{MaxAttempts: 5, MaxDoublings: 2, MinBackoff: time.Second, MaxBackoff: time.Minute, MaxRetryDuration: time.Hour},
 	}
 	a := t.admin(cfg)
 	if got := t.settings(a); got != cfg {
@@ -72,6 +73,26 @@ func queuesReplaced(t *trial) {
 		t.errorf("put %+v over other settings, read %+v", cfg, got)
 	}
 	box.next()
+}
+
+func queuesInvalid(t *trial) {
+	a := t.admin(transport.QueueConfig{MaxConcurrentDispatches: 9})
+	was := t.settings(a)
+	ctx, cancel := t.context()
+	defer cancel()
+	for _, cfg := range []transport.QueueConfig{
+		{MaxDispatchesPerSecond: -1},
+		{MaxDispatchesPerSecond: transport.DefaultDispatchesPerSecond + 1},
+		{MaxConcurrentDispatches: transport.MaxConcurrentDispatches + 1},
+		{Retry: transport.RetryConfig{MinBackoff: time.Minute, MaxBackoff: time.Second}},
+	} {
+		if err := a.PutQueue(ctx, t.Queue, cfg); transport.KindOf(err) != transport.KindInvalid {
+			t.errorf("PutQueue of %+v: error %q, want one of KindInvalid", cfg, text(err))
+		}
+	}
+	if got := t.settings(a); got != was {
+		t.errorf("the settings were %+v and are %+v", was, got)
+	}
 }
 
 func queuesMissing(t *trial) {

@@ -47,7 +47,7 @@ func (r *reference) Get(_ context.Context, queue, id string) (*transport.Waiting
 		}
 		return nil, &transport.Error{Op: transport.OpGet, Queue: queue, ID: id, Kind: kind}
 	}
-	if r.has("lends out its own task") {
+	if r.has("lends out its own task") && it.Dispatches == 0 {
 		return &it.Waiting, nil
 	}
 	w := it.Waiting
@@ -145,6 +145,9 @@ func (r *reference) Queue(_ context.Context, queue string) (transport.QueueConfi
 func (r *reference) PutQueue(_ context.Context, queue string, cfg transport.QueueConfig) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := cfg.Validate(); err != nil && !r.has("takes any settings") {
+		return &transport.Error{Op: transport.OpPutQueue, Queue: queue, Kind: transport.KindInvalid, Err: err}
+	}
 	q := r.queues[queue]
 	switch {
 	case q == nil:

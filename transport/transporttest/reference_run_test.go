@@ -14,9 +14,6 @@ import (
 
 // dispatch starts what is due and allowed, and sees to it that it is called again when more is.
 func (r *reference) dispatch(q *queue) {
-	if q.timer != nil {
-		q.timer.Stop()
-	}
 	now := time.Now()
 	again := time.Duration(math.MaxInt64)
 	for _, it := range q.items {
@@ -40,9 +37,22 @@ func (r *reference) dispatch(q *queue) {
 		}
 		r.start(q, it, h)
 	}
+	q.next = time.Time{}
 	if again < math.MaxInt64 {
-		q.timer = time.AfterFunc(again, func() { r.locked(func() { r.dispatch(q) }) })
+		r.wake(q, now.Add(again))
 	}
+}
+
+// wake sees to it that dispatch is called at the given time or sooner.
+func (r *reference) wake(q *queue, at time.Time) {
+	if !q.next.IsZero() && !at.Before(q.next) {
+		return
+	}
+	if q.timer != nil {
+		q.timer.Stop()
+	}
+	q.next = at
+	q.timer = time.AfterFunc(time.Until(at), func() { r.locked(func() { r.dispatch(q) }) })
 }
 
 func (r *reference) allowed(q *queue) bool {
@@ -227,7 +237,7 @@ func (r *reference) failed(q *queue, it *item, began, now time.Time, after time.
 	delay := retry.Delay(it.Dispatches)
 	switch {
 	case r.has("ignores the linear part of the backoff"):
-		delay = min(retry.MinBackoff<<(it.Dispatches-1), retry.MaxBackoff)
+		delay = min(retry.MinBackoff<<min(it.Dispatches-1, 20), retry.MaxBackoff)
 	case r.has("measures the backoff from the attempt's beginning"):
 		now = began
 	}

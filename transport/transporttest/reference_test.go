@@ -45,6 +45,7 @@ type queue struct {
 	tokens float64
 	filled time.Time
 	timer  *time.Timer
+	next   time.Time // when it fires; zero: not at all
 }
 
 type item struct {
@@ -105,7 +106,10 @@ func (r *reference) enqueue(t *transport.Task) (transport.Receipt, error) {
 	}
 	q := r.queues[t.Queue]
 	if q == nil {
-		if r.strict && !r.has("creates a missing queue") {
+		if _, declared := r.declared[t.Queue]; r.strict && !declared && !r.has("creates a missing queue") {
+			return fail(transport.KindQueueMissing, transport.Receipt{})
+		}
+		if !r.strict && r.has("refuses what it does not know") {
 			return fail(transport.KindQueueMissing, transport.Receipt{})
 		}
 		q = r.create(t.Queue, r.declared[t.Queue])
@@ -157,6 +161,9 @@ func (r *reference) accept(q *queue, t *transport.Task) transport.Receipt {
 	if !r.has("drops a task now and then") || r.made%13 != 0 {
 		q.add(it)
 	}
+	if r.has("is always on time") {
+		it.due = time.Time{}
+	}
 	if r.has("runs early") {
 		it.due = it.due.Add(-time.Second / 2)
 	}
@@ -169,7 +176,11 @@ func (r *reference) accept(q *queue, t *transport.Task) transport.Receipt {
 	case "misreports the ETA":
 		rcpt.ETA = it.Created
 	}
-	r.dispatch(q)
+	if it.due.After(it.Created) {
+		r.wake(q, it.due)
+	} else {
+		r.dispatch(q)
+	}
 	return rcpt
 }
 

@@ -3,6 +3,7 @@ package transporttest
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -32,7 +33,7 @@ func (t *trial) served(s transport.Server, endpoint string) *inbox {
 func (t *trial) enqueueTo(url string) {
 	task := t.task("")
 	task.URL = url
-	task.Retry = &transport.RetryConfig{MaxAttempts: transport.UnlimitedAttempts, MinBackoff: t.unit, MaxBackoff: t.unit}
+	task.Retry = &transport.RetryConfig{MaxAttempts: 1000, MinBackoff: t.unit, MaxBackoff: t.unit}
 	t.enqueue(task)
 }
 
@@ -71,7 +72,7 @@ func serveNobody(t *trial) {
 	for i := range 3 {
 		t.enqueue(t.retried(fmt.Sprintf("waits-%d", i)))
 	}
-	t.pass(hour)
+	t.pass(time.Hour)
 	box := t.receive(done)
 	for range 3 {
 		if d := box.next(); d.Attempt != 1 || d.PreviousResponse != 0 {
@@ -135,7 +136,7 @@ func serveBacklog(t *trial) {
 	if n := log.Backlog(); n != 0 {
 		t.errorf("a fresh driver has a backlog of %d", n)
 	}
-	t.enqueue(t.due("waits", hour))
+	t.enqueue(t.due("waits", distant))
 	t.enqueue(t.task("runs"))
 	box.next()
 	if n := log.Backlog(); n != 2 {

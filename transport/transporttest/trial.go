@@ -14,6 +14,9 @@ import (
 	"github.com/typedtasks/typedtasks/transport"
 )
 
+// mostSeen is how much of what was seen a failure lists.
+const mostSeen = 8
+
 // trial is one case on one driver: what cases stand on. Its methods that give up end the case's goroutine and
 // must be called there; errorf may be called from anywhere.
 type trial struct {
@@ -24,6 +27,7 @@ type trial struct {
 
 	mu      sync.Mutex
 	seen    []string
+	more    int // seen beyond mostSeen
 	skipped string
 	gates   []*gate
 }
@@ -47,6 +51,9 @@ func (t *trial) end() (skipped string, seen []string) {
 	shutDown(t.Driver)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.more > 0 {
+		t.seen = append(t.seen, fmt.Sprintf("%d more", t.more))
+	}
 	return t.skipped, t.seen
 }
 
@@ -55,6 +62,10 @@ func (t *trial) errorf(format string, args ...any) {
 	s := t.line() + ": " + fmt.Sprintf(format, args...)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if len(t.seen) == mostSeen {
+		t.more++
+		return
+	}
 	t.seen = append(t.seen, s)
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/typedtasks/typedtasks/transport"
 )
 
-func deadlineLaws() []law {
+func timingLaws() []law {
 	return []law{
 		{"retry/backoff", "After the n-th failure the next attempt begins RetryConfig.Delay(n) after that failure, not earlier.", retryBackoff},
 		{"retry/retry-after", "After a failure the next attempt begins no sooner than the handler asked for.", retryAfter},

@@ -1,0 +1,14 @@
+package memory_test
+
+import (
+	"testing"
+
+	"github.com/typedtasks/typedtasks/transport/memory"
+	"github.com/typedtasks/typedtasks/transport/transporttest"
+)
+
+func TestConformance(t *testing.T) {
+	transporttest.Run(t, func(testing.TB) transporttest.Driver {
+		return transporttest.Driver{Transport: memory.New(), Bubble: true}
+	})
+}
