@@ -2,12 +2,15 @@ package tasks_test
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/transport"
 )
 
 type (
@@ -91,8 +94,17 @@ func (d *enqHandmade) Spec() tasks.Spec { return d.spec }
 
 func TestDefinition_OfAnotherPackage_IsRegisteredAndBound(t *testing.T) {
 	t.Parallel()
+	bad := &enqHandmade{spec: tasks.Spec{Kind: tasks.KindPublisher, Name: "orders", Err: errors.New("no topic: set one")}}
+	enqSays(t, enqApp(t, tasks.Config{Transport: &enqFake{}}).Register(bad), `publisher "orders": no topic: set one`)
+
 	d := &enqHandmade{spec: tasks.Spec{Kind: tasks.KindPublisher, Name: "orders"}}
-	app := enqApp(t, tasks.Config{Transport: &enqFake{}}, d)
+	audit := &enqHandmade{spec: tasks.Spec{Kind: tasks.KindSubscriber, Name: "audit", Path: "audit", Handle: func(context.Context, *transport.Delivery) (any, error) {
+		return "seen", nil
+	}}}
+	app := enqApp(t, tasks.Config{Transport: &enqFake{}}, d, audit, tasks.New(enqDone[enqMail], tasks.WithName("audit")))
+	if status, answer := enqPush(app, "/_tasks/subscriptions/audit", nil); status != http.StatusOK || !strings.Contains(answer, `"seen"`) {
+		t.Errorf("the subscriber answers %d %s", status, answer)
+	}
 	if got := enqMust(d.App(context.Background()))(t); got != app {
 		t.Errorf("it belongs to %p, want %p", got, app)
 	}

@@ -14,10 +14,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
+	"github.com/typedtasks/typedtasks/transport/memory"
 )
 
 // dlvOrder is what most tests deliver.
@@ -208,4 +210,24 @@ func dlvWant(t testing.TB, got dlvAnswer, code int, status string) {
 	if got.code != code || got.status != status {
 		t.Errorf("answered %d %q (error %s), want %d %q", got.code, got.status, got.error, code, status)
 	}
+}
+
+// dlvPass lets a bubble's time go by, and what is due in it run.
+func dlvPass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// dlvMemory makes an App over memory in a bubble; the test's end shuts it down.
+func dlvMemory(t *testing.T, c tasks.Config, defs ...tasks.Definition) (*tasks.App, *memory.Transport) {
+	t.Helper()
+	m := memory.New()
+	c.Transport = m
+	app := dlvApp(t, c, defs...)
+	t.Cleanup(func() {
+		if err := app.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return app, m
 }

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -32,7 +33,7 @@ func (d *definition) enqueue(ctx context.Context, b *Binding, v any, opts []Enqu
 	}
 	r, err := o.send(ctx, t)
 	if err != nil {
-		return r, fmt.Errorf("tasks: %s: %w", d.name, err)
+		return r, fmt.Errorf("tasks: %s: %w", d.name, o.located(t, err))
 	}
 	return r, nil
 }
@@ -67,10 +68,18 @@ func (d *definition) enqueueAll(ctx context.Context, b *Binding, vs []any, opts 
 	for i, r := range o.sendMany(ctx, ts) {
 		results[at[i]] = r
 		if r.Err != nil {
-			fail(at[i], r.Err)
+			fail(at[i], o.located(ts[i], r.Err))
 		}
 	}
 	return results
+}
+
+// located is err with the queue, where the transport does not tell. A function that ran in its caller needs none.
+func (o *order) located(t *transport.Task, err error) error {
+	if _, ok := errors.AsType[*transport.Error](err); ok || o.app.eager {
+		return err
+	}
+	return &transport.Error{Op: transport.OpEnqueue, Queue: t.Queue, ID: t.ID, Err: err}
 }
 
 // order resolves the App and the options of a call.
@@ -98,7 +107,7 @@ func (d *definition) order(ctx context.Context, b *Binding, opts []EnqueueOption
 			}
 		}
 	}
-	if o.queue == "" && o.queueFunc != nil {
+	if o.queueFunc != nil && !o.queueByCall {
 		if q := o.queueFunc(ctx); q != "" {
 			if err := transport.CheckQueue(q); err != nil {
 				return nil, fmt.Errorf("%w: OnQueueFunc: %w", ErrInvalid, err)

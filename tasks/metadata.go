@@ -13,6 +13,7 @@ import (
 
 // Metadata tells a function how it came to run.
 type Metadata struct {
+	Name    string // the definition's, whatever alias it was asked for by
 	ID      string // the task's id; after Snooze, the first one
 	Queue   string // empty where the platform does not say
 	Project string // as Python services put it on their tasks; Cloud Tasks itself does not
@@ -152,7 +153,8 @@ func (r *run) metadata() Metadata {
 	d := r.delivery
 	h := d.Header
 	m := Metadata{
-		ID: d.ID, Queue: d.Queue, Attempt: max(d.Attempt, 1), ExecutionCount: d.Executions,
+		Name: r.route.spec.Name,
+		ID:   d.ID, Queue: d.Queue, Attempt: max(d.Attempt, 1), ExecutionCount: d.Executions,
 		PreviousResponse: d.PreviousResponse, ETA: d.ETA, Eager: r.source == inCaller, Header: h,
 		Project: first(h[headerProject]), RetryReason: first(h[headerReason]),
 		platformAttempt: max(d.Attempt, 1), firstAttempt: d.FirstAttempt, retry: d.Retry,

@@ -72,8 +72,8 @@ func Unique() Option { return uniqueOption(0) }
 // epoch: one task may follow another within less than d where a boundary lies between them.
 func UniqueFor(d time.Duration) Option { return uniqueForOption(d) }
 
-// OnQueueFunc chooses the queue at each call of Enqueue; f gets its context. [OnQueue] at the call wins; an
-// empty name means the default. Beside an OnQueue at the definition it has no say.
+// OnQueueFunc chooses the queue at each call of Enqueue; f gets its context. [OnQueue] at the call wins; where f
+// returns an empty name the definition's OnQueue holds, else the default.
 func OnQueueFunc(f func(context.Context) string) Option { return queueFuncOption(f) }
 
 // In makes the task due d from now, at most 720 h and Config.MaxETA. Zero or less means now.
@@ -103,13 +103,15 @@ type settings struct {
 	aliases   []string
 	queue     string
 	queueFunc func(context.Context) string
-	timeout   time.Duration
-	header    http.Header // owned by the level that made it: a call clones before it adds
-	policy    backoff.Policy
-	hasPolicy bool
-	retry     *transport.RetryConfig
-	unique    bool
-	window    time.Duration
+
+	queueByCall bool // chosen at the call, over queueFunc
+	timeout     time.Duration
+	header      http.Header // owned by the level that made it: a call clones before it adds
+	policy      backoff.Policy
+	hasPolicy   bool
+	retry       *transport.RetryConfig
+	unique      bool
+	window      time.Duration
 
 	id   string
 	when when
@@ -195,7 +197,7 @@ type (
 )
 
 func (o queueOption) define(s *settings)         { s.setQueue(string(o)) }
-func (o queueOption) enqueue(s *settings)        { s.setQueue(string(o)) }
+func (o queueOption) enqueue(s *settings)        { s.setQueue(string(o)); s.queueByCall = true }
 func (o queueOption) del(d *deletion)            { d.queue = string(o) }
 func (o timeoutOption) define(s *settings)       { s.setTimeout(time.Duration(o)) }
 func (o timeoutOption) enqueue(s *settings)      { s.setTimeout(time.Duration(o)) }
@@ -239,10 +241,18 @@ func (o idOption) enqueue(s *settings) {
 }
 func (o minRetriesOption) del(d *deletion) { d.minRetries = int(o) }
 
-func (o queueOption) String() string     { return fmt.Sprintf("OnQueue(%q)", string(o)) }
-func (o timeoutOption) String() string   { return fmt.Sprintf("WithTimeout(%s)", time.Duration(o)) }
-func (o headerOption) String() string    { return fmt.Sprintf("WithHeader(%q)", o.key) }
-func (o nameOption) String() string      { return fmt.Sprintf("WithName(%q)", string(o)) }
+func (o queueOption) String() string   { return fmt.Sprintf("OnQueue(%q)", string(o)) }
+func (o timeoutOption) String() string { return fmt.Sprintf("WithTimeout(%s)", time.Duration(o)) }
+func (o headerOption) String() string  { return fmt.Sprintf("WithHeader(%q)", o.key) }
+func (o nameOption) String() string    { return fmt.Sprintf("WithName(%q)", string(o)) }
+func (o enqueueRetryOption) String() string {
+	return fmt.Sprintf("WithEnqueueRetry(initial=%s maximum=%s multiplier=%v deadline=%s)", o.Initial, o.Maximum, o.Multiplier, o.Deadline)
+}
+func (o retryConfigOption) String() string {
+	return fmt.Sprintf("WithRetryConfig(%s)", formatRetry(transport.RetryConfig(o)))
+}
+func (o aliasesOption) String() string   { return fmt.Sprintf("WithAliases(%q)", []string(o)) }
+func (o queueFuncOption) String() string { return "OnQueueFunc(...)" }
 func (o uniqueOption) String() string    { return "Unique()" }
 func (o uniqueForOption) String() string { return fmt.Sprintf("UniqueFor(%s)", time.Duration(o)) }
 func (o inOption) String() string        { return fmt.Sprintf("In(%s)", time.Duration(o)) }

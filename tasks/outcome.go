@@ -82,6 +82,10 @@ const (
 	OutcomeRetryLater  Outcome = "retry_later" // 503: RetryAfter
 )
 
+// OutcomeOf tells what a function's error asks for. For middleware of [App.Use]: what next returns decides the
+// outcome, unless a Snooze cannot be enqueued (then it failed) or Config.Quarantine takes the delivery.
+func OutcomeOf(err error) Outcome { return judge(nil, err).outcome }
+
 // status is the outcome's HTTP status.
 func (o Outcome) status() int {
 	switch o {

@@ -270,7 +270,7 @@ func TestOutcome_Goexit_IsAFailedAttempt(t *testing.T) {
 		if _, err := task.Enqueue(t.Context(), dlvOrder{ID: 7}); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute)
+		dlvPass(time.Minute)
 		records := log.taken()
 		if runs != 2 || len(records) != 1 || records[0].message != "task failed" || records[0].level != slog.LevelError || records[0].attrs["stack"] == "" {
 			t.Errorf("ran %d times, logged %+v, want one error and a second run", runs, records)

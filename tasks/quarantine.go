@@ -32,7 +32,7 @@ type Quarantined struct {
 // those of t itself.
 func QuarantineTo(t *Task[Quarantined]) func(context.Context, Quarantined) error {
 	return func(ctx context.Context, q Quarantined) error {
-		if q.Kind == KindTask && q.Name == t.def.name {
+		if q.Kind == KindTask && q.Name == t.definition().name {
 			return fmt.Errorf("task %q is where quarantined deliveries go: its own would go round in circles", q.Name)
 		}
 		_, err := t.Enqueue(ctx, q)

@@ -106,7 +106,11 @@ func (a *App) serveLocal(ctx context.Context, d *transport.Delivery) (int, time.
 		defer a.gate.leave()
 	}
 	v := a.deliver(ctx, rt, d, src)
-	return v.outcome.status(), v.retryAfter(), v.forCaller(rt)
+	status, err := v.outcome.status(), v.forCaller(rt)
+	if src == inCaller && err != nil && status < 300 { // snoozed: in the caller that is none
+		status = http.StatusInternalServerError
+	}
+	return status, v.retryAfter(), err
 }
 
 // forCaller is the error that Run and an eager Enqueue return. A directive turns into an ordinary error, so

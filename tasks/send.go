@@ -70,7 +70,7 @@ func throughChain(ctx context.Context, chain EnqueueFunc, ts []*transport.Task) 
 func (o *order) sendOne(ctx context.Context, t *transport.Task) (Receipt, error) {
 	if !o.retries {
 		r, err := o.app.cfg.Transport.Enqueue(ctx, t)
-		return settle(t, r, err)
+		return o.app.settle(t, r, err)
 	}
 	random, err := o.identify(t)
 	if err != nil {
@@ -92,7 +92,7 @@ func (o *order) sendBatch(ctx context.Context, ts []*transport.Task) []Result {
 	if !o.retries {
 		results := o.app.enqueueBatch(ctx, ts)
 		for i, r := range results {
-			results[i].Receipt, results[i].Err = settle(ts[i], r.Receipt, r.Err)
+			results[i].Receipt, results[i].Err = o.app.settle(ts[i], r.Receipt, r.Err)
 		}
 		return results
 	}
@@ -160,8 +160,12 @@ func (a *App) enqueueBatch(ctx context.Context, ts []*transport.Task) []Result {
 	return results
 }
 
-// settle turns an id that is taken into a duplicate's receipt, and completes what a driver left out.
-func settle(t *transport.Task, r Receipt, err error) (Receipt, error) {
+// settle turns an id that is taken into a duplicate's receipt, and completes what a driver left out. What comes
+// back from an eager task is its function's error, whatever it matches.
+func (a *App) settle(t *transport.Task, r Receipt, err error) (Receipt, error) {
+	if err != nil && a.eager {
+		return r, err
+	}
 	if err != nil {
 		kind := transport.KindOf(err)
 		if t.ID == "" || kind != transport.KindExists && kind != transport.KindGone {
@@ -205,7 +209,7 @@ func (o *order) name() string {
 // settleRetried tells a task of ours, whose earlier answer was lost, from a true duplicate. A random id can
 // only be ours; a named one is ours if the task that holds it carries our nonce.
 func (o *order) settleRetried(ctx context.Context, t *transport.Task, random bool, r Receipt, err error, attempt int) (Receipt, error) {
-	r, err = settle(t, r, err)
+	r, err = o.app.settle(t, r, err)
 	if err == nil && r.Duplicate && attempt > 1 && (random || o.holds(ctx, t, r)) {
 		r.Duplicate, r.Finished = false, false
 	}

@@ -68,8 +68,8 @@ func ownHeaders(h http.Header) http.Header {
 		if reservedHeader(name) && !strings.HasPrefix(name, "Typedtasks-") || addedOnTheWay(name) {
 			continue
 		}
-		if len(vs) > 0 {
-			own[name] = []string{strings.Join(vs, ",")}
+		if value := strings.Join(vs, ","); len(vs) > 0 && checkHeader(name, value) == nil {
+			own[name] = []string{value}
 		}
 	}
 	delete(own, headerNonce) // of the task before

@@ -33,9 +33,9 @@ func New[T any](fn func(context.Context, T) error, opts ...Option) *Task[T] {
 
 // Enqueue validates p and hands it to the transport, to run as soon as possible or as the options say.
 //
-// Errors: *[ValidationError]; [ErrNotRegistered] and [ErrAmbiguousApp]; [ErrTooLarge] and [ErrTooFar]; an option
-// out of range; or the transport's, see package transport. Only the latter leave open whether the task was
-// enqueued. A duplicate is no error, see [Unique].
+// Errors: *[ValidationError]; [ErrNotRegistered] and [ErrAmbiguousApp]; [ErrTooLarge] and [ErrTooFar];
+// [ErrInvalid] for an option out of range; or the transport's, see package transport. Only the latter leave
+// open whether the task was enqueued. A duplicate is no error, see [Unique].
 func (t *Task[T]) Enqueue(ctx context.Context, p T, opts ...EnqueueOption) (Receipt, error) {
 	return t.definition().enqueue(ctx, &t.Binding, box(&p), opts)
 }

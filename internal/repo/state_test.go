@@ -9,10 +9,10 @@ import (
 
 // fixedVariables are package variables that nothing changes and that cannot be constants.
 var fixedVariables = exceptions{
-	"internal/payload.lenient":          "options of the JSON package, a value that has no setters",
-	"internal/payload.strict":           "options of the JSON package, a value that has no setters",
-	"transport.NoRateLimit":             "an infinity; Go has no constant for it",
-	"transport.kinds":                   "table of the closed set of kinds, only read",
+	"internal/payload.lenient": "options of the JSON package, a value that has no setters",
+	"internal/payload.strict":  "options of the JSON package, a value that has no setters",
+	"transport.NoRateLimit":    "an infinity; Go has no constant for it",
+	"transport.kinds":          "table of the closed set of kinds, only read",
 }
 
 func TestState_PackagesHoldNoneThatChanges(t *testing.T) {

@@ -1,0 +1,174 @@
+package tasks_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// dlvSink takes what a driver should accept and forgets it.
+type dlvSink struct{}
+
+func (dlvSink) Enqueue(_ context.Context, t *transport.Task) (transport.Receipt, error) {
+	return transport.Receipt{ID: t.ID}, t.Check(time.Now())
+}
+
+// dlvFuzzed makes an App for fuzzing: none of its functions fails.
+func dlvFuzzed(t testing.TB, c tasks.Config) *tasks.App {
+	c.Transport = dlvSink{}
+	echo := func(_ context.Context, o dlvOrder) (dlvOrder, error) { return o, nil }
+	return dlvApp(t, c,
+		tasks.NewWithResult(echo, tasks.WithName("order"), tasks.WithAliases("old-order")),
+		tasks.New(dlvReturns(tasks.Snooze(time.Minute)), tasks.WithName("snoozes")),
+		tasks.New(func(_ context.Context, p dlvPrice) error { return tasks.Discard(nil) }, tasks.WithName("CalculatePriceTask")),
+		tasks.New(func(context.Context, struct{}) error { return nil }, tasks.WithName("SaySomethingTask")),
+		tasks.NewWithResult(func(_ context.Context, p map[string][]any) (any, error) { return p, nil }, tasks.WithName("map"), tasks.WithRetryConfig(transport.RetryConfig{MaxAttempts: 1})))
+}
+
+// dlvRequest reads a request from its parts as a server would, nil where a server would answer by itself.
+func dlvRequest(path, headers, body string) *http.Request {
+	headers = strings.Trim(headers, "\n")
+	if !strings.Contains(strings.ToLower(headers), "content-length:") && !strings.Contains(strings.ToLower(headers), "transfer-encoding:") {
+		headers += fmt.Sprintf("\nContent-Length: %d", len(body))
+	}
+	text := "POST " + (&url.URL{Path: "/" + strings.TrimPrefix(path, "/")}).RequestURI() + " HTTP/1.1\r\nHost: h\r\n" +
+		strings.ReplaceAll(headers, "\n", "\r\n") + "\r\n\r\n" + body
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
+	if err != nil || r.Method != http.MethodPost {
+		return nil
+	}
+	return r
+}
+
+// FuzzServeHTTP: whatever comes in, no panic, no 5xx, no error text but with 400, and always a JSON answer.
+func FuzzServeHTTP(f *testing.F) {
+	for _, v := range dlvVectors(f) {
+		var headers strings.Builder
+		for k, s := range v.Headers {
+			fmt.Fprintf(&headers, "%s: %s\n", k, s)
+		}
+		f.Add(v.Path, headers.String(), v.Body)
+	}
+	for _, path := range []string{"/tasks/order", "/tasks/old-order", "/tasks/snoozes", "/tasks/map", "/tasks/nobody", "/subscriptions/x", "/tasks//", "/a b%2f", ""} {
+		for _, body := range []string{dlvBody, "", "{}", `{"id": 1e400}`, `{"id": 7, "id": 8}`, `{"a": [null, {"b": []}]}`, "\xff", strings.Repeat("[", 100)} {
+			f.Add(path, "X-CloudTasks-TaskName: a\nX-CloudTasks-QueueName: q\nTypedtasks-Id: b", body)
+		}
+	}
+	f.Add("/tasks/snoozes", "Transfer-Encoding: chunked\nTypedtasks-Timeout: 20s\nTypedtasks-Retry: attempts=3", "9\r\n{\"id\": 7}\r\n0\r\n\r\n")
+	f.Add("/tasks/snoozes", "Content-Length: 90\nX-CloudTasks-TaskETA: 1e9\nTypedtasks-Attempts: 999999999", dlvBody)
+	f.Add("/tasks/order", "Content-Length: 1048577", dlvBody)
+
+	plain := dlvFuzzed(f, tasks.Config{})
+	keeping := dlvFuzzed(f, tasks.Config{Quarantine: func(context.Context, tasks.Quarantined) error { return nil }})
+	failing := dlvFuzzed(f, tasks.Config{Quarantine: func(context.Context, tasks.Quarantined) error { return errDlv }})
+	f.Fuzz(func(t *testing.T, path, headers, body string) {
+		if len(headers)+len(body) > 64<<10 { // a snoozed task may be too large then
+			return
+		}
+		for _, c := range []struct {
+			app  *tasks.App
+			want []int
+		}{
+			{plain, []int{200, 202, 400, 404, 413}},
+			{keeping, []int{200, 202, 400, 404, 413}}, // 400: a body that breaks off
+			{failing, []int{200, 202, 400, 404, 413}},
+		} {
+			r := dlvRequest(path, headers, body)
+			if r == nil {
+				return
+			}
+			w := httptest.NewRecorder()
+			c.app.ServeHTTP(w, r)
+			got := dlvParse(t, w.Code, w.Header(), w.Body.Bytes())
+			if !slices.Contains(c.want, got.code) {
+				t.Errorf("answered %d, %s", got.code, w.Body)
+			}
+			if got.code == http.StatusBadRequest && (got.error == "null" || strings.Contains(got.error, errDlv.Error())) {
+				t.Errorf("answered 400 with the error %s", got.error)
+			}
+		}
+	})
+}
+
+// FuzzMetadata: whatever headers come in, metadata makes sense, however they are spelled, and can be snoozed.
+func FuzzMetadata(f *testing.F) {
+	for _, v := range dlvVectors(f) {
+		h := http.Header{}
+		for k, s := range v.Headers {
+			h.Set(k, s)
+		}
+		f.Add(h.Get("X-CloudTasks-QueueName"), h.Get("X-CloudTasks-TaskName"), h.Get("X-CloudTasks-TaskRetryCount"), h.Get("X-CloudTasks-TaskExecutionCount"),
+			h.Get("X-CloudTasks-TaskETA"), h.Get("X-CloudTasks-TaskPreviousResponse"), h.Get("X-CloudScheduler-JobName"), h.Get("X-CloudScheduler-ScheduleTime"), "", "", "", "")
+	}
+	f.Add("q", "a-s1", "2", "1", "1732415400.123456", "503", "projects/p/locations/l/jobs/j", "2026-11-24T03:00:00-03:00",
+		"a", "7", "attempts=3 doublings=2 duration=1h0m0s min=1s max=1m0s", "20s")
+	f.Add("no_queue", strings.Repeat("x", 501), "99999999999", "-1", "1.1234567890x", "5e2", "/", "0000-00-00", "/", " ", "attempts=-9", "1h")
+	f.Add("", "", "000000000", "1_0", "17179869184", "0x1f", "a/", "9999-12-31T23:59:60Z", strings.Repeat("y", 489), "999999999", "duration=9223372036854775807ns min=-1ns", "15s")
+
+	var (
+		m     tasks.Metadata
+		limit time.Duration
+	)
+	remote := &dlvRemote{}
+	app := dlvApp(f, tasks.Config{Transport: remote}, dlvTask(func(ctx context.Context, _ dlvOrder) error {
+		m, _ = tasks.MetadataFrom(ctx)
+		d, _ := ctx.Deadline()
+		limit = time.Until(d)
+		_, _ = m.LastAttempt(ctx)
+		return tasks.Snooze(time.Minute)
+	}))
+	f.Fuzz(func(t *testing.T, queue, name, retries, executions, eta, previous, job, at, id, attempts, retry, timeout string) {
+		headers := ""
+		for _, h := range [][2]string{
+			{"X-CloudTasks-QueueName", queue}, {"X-CloudTasks-TaskName", name}, {"X-CloudTasks-TaskRetryCount", retries}, {"X-CloudTasks-TaskExecutionCount", executions},
+			{"X-CloudTasks-TaskETA", eta}, {"X-CloudTasks-TaskPreviousResponse", previous}, {"X-CloudScheduler-JobName", job}, {"X-CloudScheduler-ScheduleTime", at},
+			{"Typedtasks-Id", id}, {"Typedtasks-Attempts", attempts}, {"Typedtasks-Retry", retry}, {"Typedtasks-Timeout", timeout},
+		} {
+			headers += h[0] + ": " + strings.NewReplacer("\r", " ", "\n", " ").Replace(h[1]) + "\n"
+		}
+		if len(headers) > 64<<10 {
+			return
+		}
+		r := dlvRequest("/tasks/order", headers, dlvBody)
+		if r == nil {
+			return
+		}
+		if got := dlvServe(t, app, r); got.code != http.StatusOK {
+			t.Errorf("answered %d", got.code)
+		}
+		next, seen := remote.one(t), m
+		if seen.Attempt < 1 || seen.ExecutionCount < 0 || seen.PreviousResponse < 0 || seen.FirstAttempt() != (seen.Attempt == 1) || seen.Eager {
+			t.Errorf("metadata %+v", seen)
+		}
+		if seen.ID != "" && transport.CheckID(seen.ID) != nil || seen.Queue != "" && transport.CheckQueue(seen.Queue) != nil {
+			t.Errorf("id %q, queue %q", seen.ID, seen.Queue)
+		}
+		if !seen.ETA.IsZero() && (seen.ETA.Before(time.Unix(0, 0)) || seen.ETA.Year() > 2514) || strings.Contains(seen.SchedulerJob, "/") {
+			t.Errorf("ETA %s, job %q", seen.ETA, seen.SchedulerJob)
+		}
+		if limit < transport.MinTimeout-time.Second || limit > transport.MaxTimeout {
+			t.Errorf("the context ends in %s", limit)
+		}
+		if seen.ID != "" && (next.ID == "" || next.Header.Get("Typedtasks-Id") != seen.ID) {
+			t.Errorf("snoozed %q as %q, %v", seen.ID, next.ID, next.Header)
+		}
+		upper, rest, _ := strings.Cut(headers, "\n")
+		name, value, _ := strings.Cut(upper, ":")
+		dlvServe(t, app, dlvRequest("/tasks/order", strings.ToUpper(name)+":"+value+"\n"+rest, dlvBody))
+		remote.sent()
+		if !reflect.DeepEqual(dlvPublic(seen), dlvPublic(m)) {
+			t.Errorf("spelled otherwise, metadata is\n %+v, not\n %+v", dlvPublic(m), dlvPublic(seen))
+		}
+	})
+}
