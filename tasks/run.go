@@ -62,7 +62,7 @@ func (a *App) deliver(ctx context.Context, rt *route, d *transport.Delivery, src
 	if (v.outcome == OutcomeFailed || v.outcome == OutcomeRetryLater) && src == overHTTP && a.cfg.Quarantine != nil {
 		v = r.quarantineIfLast(v)
 	}
-	if src != inCaller {
+	if src != inCaller || v.stack != nil { // the caller has the error, but not the stack
 		r.log(v)
 	}
 	return v

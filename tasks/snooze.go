@@ -2,8 +2,6 @@ package tasks
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"slices"
@@ -39,6 +37,9 @@ func (r *run) snoozed(d time.Duration) *transport.Task {
 		t.ETA = r.app.now().Add(d)
 	}
 	t.Header = ownHeaders(r.delivery.Header)
+	if m.ID == "" && m.SchedulerJob != "" && !m.ScheduleTime.IsZero() { // jobs have no task id, but each run a time
+		m.ID = hashID(m.SchedulerJob+"\x00"+m.ScheduleTime.Format(time.RFC3339Nano), r.route.spec.Name)
+	}
 	if m.ID != "" {
 		t.ID = snoozedID(m.ID, r.delivery.ID)
 		t.Header[headerID] = []string{m.ID}
@@ -52,8 +53,7 @@ func snoozedID(first, current string) string {
 	n := 1
 	stem := first
 	if len(stem) > transport.MaxTaskID-12 { // room for the suffix
-		sum := sha256.Sum256([]byte(first))
-		stem = hex.EncodeToString(sum[:16])
+		stem = hashID(first, "long")
 	}
 	if s, ok := strings.CutPrefix(current, stem+"-s"); ok {
 		n = count(s) + 1

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strconv"
@@ -306,4 +307,28 @@ func TestSnooze_OverMemory_UnnamedTask_KeepsTheIDOfItsReceipt(t *testing.T) {
 			t.Errorf("ran as %q, want %q", ids, want)
 		}
 	})
+}
+
+func TestSnooze_SchedulerJobDeliveredTwice_MakesOneTask(t *testing.T) {
+	t.Parallel()
+	fake := &enqFake{}
+	task := tasks.New(func(context.Context, enqMail) error { return tasks.Snooze(time.Minute) }, tasks.WithName("report"))
+	app := enqApp(t, tasks.Config{Transport: fake}, task)
+	var ids []string
+	for _, at := range []string{"2026-11-24T03:00:00-03:00", "2026-11-24T06:00:00Z", "2026-11-25T06:00:00Z"} {
+		r := httptest.NewRequest(http.MethodPost, app.Config().MountPath+"/tasks/report", strings.NewReader(`{"to":"ana"}`))
+		r.Header.Set("X-CloudScheduler-JobName", "shop--report")
+		r.Header.Set("X-CloudScheduler-ScheduleTime", at)
+		w := httptest.NewRecorder()
+		app.ServeHTTP(w, r)
+		if w.Code != http.StatusOK {
+			t.Fatalf("answered %d: %s", w.Code, w.Body)
+		}
+	}
+	for _, got := range fake.all() {
+		ids = append(ids, got.ID)
+	}
+	if len(ids) != 2 || ids[0] == ids[1] {
+		t.Errorf("ids %q: want one task for the run that was delivered twice, and one for the next day's", ids)
+	}
 }

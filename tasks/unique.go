@@ -37,6 +37,12 @@ func randomID(name string) string {
 	return readable(b[:], name)
 }
 
+// hashID names a task after what it stands for.
+func hashID(key, name string) string {
+	sum := sha256.Sum256([]byte(key))
+	return readable(sum[:16], name)
+}
+
 func readable(hash []byte, name string) string {
 	if name == "" {
 		return hex.EncodeToString(hash)
