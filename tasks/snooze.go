@@ -53,7 +53,7 @@ func snoozedID(first, current string) string {
 	n := 1
 	stem := first
 	if len(stem) > transport.MaxTaskID-12 { // room for the suffix
-		stem = hashID(first, "long")
+		stem = hashID(first, "")[:32]
 	}
 	if s, ok := strings.CutPrefix(current, stem+"-s"); ok {
 		n = count(s) + 1
