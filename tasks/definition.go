@@ -32,6 +32,7 @@ type Spec struct {
 	Aliases []string      // further such elements
 	Queue   string        // the queue its tasks go to; empty: the App's default
 	Timeout time.Duration // dispatch deadline; 0: the default
+	Header  http.Header   // sent with each delivery, beside the content type
 	Payload reflect.Type
 	Handle  Handler
 	Err     error // what is wrong with the definition
@@ -98,7 +99,7 @@ func define[T any](call function, fnMissing bool, opts []Option) *definition {
 func (d *definition) spec() Spec {
 	return Spec{
 		Kind: KindTask, Name: d.name, Path: d.name, Aliases: slices.Clone(d.aliases),
-		Queue: d.queue, Timeout: d.timeout, Payload: d.typ, Handle: d.handle, Err: d.err,
+		Queue: d.queue, Timeout: d.timeout, Header: d.ownHeader(), Payload: d.typ, Handle: d.handle, Err: d.err,
 	}
 }
 
@@ -149,6 +150,15 @@ func (d *definition) baseHeader(c Codec) http.Header {
 	if _, set := h[headerContentType]; !set {
 		h[headerContentType] = []string{contentType(c)}
 	}
+	if d.retry != nil {
+		h[headerRetry] = []string{formatRetry(*d.retry)}
+	}
+	return h
+}
+
+// ownHeader is baseHeader without what the codec says, for the caller to keep.
+func (d *definition) ownHeader() http.Header {
+	h := cloneHeader(d.header, 1)
 	if d.retry != nil {
 		h[headerRetry] = []string{formatRetry(*d.retry)}
 	}

@@ -4,8 +4,7 @@
 //		rec := tasktest.New(t, SendWelcome)
 //		Signup(rec.Context(), "ana@example.com")
 //		got := tasktest.RequireEnqueued(t, rec, SendWelcome, tasktest.OnQueue("mail"))
-//		if got.Args.Email != "ana@example.com" { ... }
-//		rec.Drain() // now run it, retries and ETAs included
+//		rec.Drain() // got.Args is a Welcome; now it runs, retries and ETAs included
 //	}
 //
 // # What is real
@@ -14,10 +13,24 @@
 // encoded, delivered and retried by the code that runs in production. Only time stands still: nothing runs until
 // [Recorder.Drain] or [Recorder.Advance] moves the clock, and then it runs in the test's own goroutine.
 //
+// A single delivery, with chosen metadata and a verdict to look at, is [Run]'s; the request that it comes as, for a
+// test of one's own routes, is [Request]'s.
+//
+// # Delivery guarantees
+//
+// At least once, in no order, is what production promises. [Recorder.DeliverTwice], [Recorder.Shuffle],
+// [Recorder.FailNext] and [Recorder.FailAfterCommit] make a test live with it. [Golden] keeps a change from
+// stranding what waits in production.
+//
 // # Concurrency
 //
 // Everything works under t.Parallel over package-level tasks, as long as work is enqueued under Recorder.Context,
 // and inside testing/synctest bubbles. The recorder is shut down when its test ends.
+//
+// # Limits
+//
+// The waits of an enqueue that is retried (backoff.Policy) and the deadline of a run go by package time: a test
+// of those belongs into a bubble. Drain takes 10,000 runs for a circle.
 //
 // # Failures
 //

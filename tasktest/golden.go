@@ -1,16 +1,14 @@
 package tasktest
 
 import (
-	"encoding"
-	"encoding/json"
-	"fmt"
+	"errors"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
-	"sort"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/typedtasks/typedtasks/tasks"
 )
@@ -20,13 +18,13 @@ const updateEnv = "TASKTEST_UPDATE"
 
 // Golden pins the name and the payload's shape of everything registered with app, one file each in dir. A change
 // fails the test and says whether it strands queued work: a name that is no longer served, a field that is gone,
-// changed its type, or has become required. A missing file is written: commit it. After a change that is meant,
-// run the test once with TASKTEST_UPDATE=1.
+// changed its type, or has become required. A missing file is written: commit it.
+//
+// After a change that is meant, run the test once with TASKTEST_UPDATE=1. The file of a name that is no longer
+// served is never removed that way: delete it once nothing waits under that name.
 func Golden(t testing.TB, app *tasks.App, dir string) {
 	t.Helper()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatalf("tasktest: golden: %v", err)
-	}
+	g := &golden{t: t, dir: dir, update: os.Getenv(updateEnv) == "1"}
 	current := map[string]string{} // file -> content
 	served := map[string]string{}  // file of an alias -> file of its definition
 	for d := range app.Definitions() {
@@ -36,28 +34,23 @@ func Golden(t testing.TB, app *tasks.App, dir string) {
 			served[goldenFile(s.Kind, alias)] = goldenFile(s.Kind, s.Name)
 		}
 	}
-	for _, file := range goldenFiles(t, dir) {
+	if len(current) == 0 {
+		t.Fatalf("tasktest: golden: nothing is registered with the App: register before calling Golden")
+	}
+	for _, file := range g.files() {
 		if _, ok := current[file]; ok {
 			continue
 		}
 		if now, ok := served[file]; ok {
-			compare(t, dir, file, current[now])
+			g.pin(file, current[now])
 			continue
 		}
 		t.Errorf("tasktest: golden: %s is no longer registered: what waits under its name is stranded.\n"+
-			"Keep the name served with tasks.WithAliases, or delete %s once its queue is empty.",
-			strings.TrimSuffix(file, goldenSuffix), filepath.Join(dir, file))
+			"Keep the name served with tasks.WithAliases, or delete %s once nothing waits under it.",
+			title(file), filepath.Join(dir, file))
 	}
-	for _, file := range sorted(current) {
-		path := filepath.Join(dir, file)
-		if _, err := os.Stat(path); os.IsNotExist(err) || os.Getenv(updateEnv) == "1" {
-			if err := os.WriteFile(path, []byte(current[file]), 0o644); err != nil {
-				t.Fatalf("tasktest: golden: %v", err)
-			}
-			t.Logf("tasktest: golden: wrote %s: commit it", path)
-			continue
-		}
-		compare(t, dir, file, current[file])
+	for _, file := range slices.Sorted(maps.Keys(current)) {
+		g.pin(file, current[file])
 	}
 }
 
@@ -65,11 +58,25 @@ const goldenSuffix = ".golden"
 
 func goldenFile(kind, name string) string { return kind + "." + name + goldenSuffix }
 
-func goldenFiles(t testing.TB, dir string) []string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
+// title is the kind and the name that a file stands for.
+func title(file string) string {
+	return strings.Replace(strings.TrimSuffix(file, goldenSuffix), ".", " ", 1)
+}
+
+type golden struct {
+	t      testing.TB
+	dir    string
+	update bool
+}
+
+func (g *golden) files() []string {
+	g.t.Helper()
+	if err := os.MkdirAll(g.dir, 0o755); err != nil {
+		g.t.Fatalf("tasktest: golden: %v", err)
+	}
+	entries, err := os.ReadDir(g.dir)
 	if err != nil {
-		t.Fatalf("tasktest: golden: %v", err)
+		g.t.Fatalf("tasktest: golden: %v", err)
 	}
 	var files []string
 	for _, e := range entries {
@@ -80,155 +87,25 @@ func goldenFiles(t testing.TB, dir string) []string {
 	return files
 }
 
-// compare reports every line that differs between the file and what is now.
-func compare(t testing.TB, dir, file, now string) {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(dir, file))
-	if err != nil {
-		t.Fatalf("tasktest: golden: %v", err)
+// pin compares a file with what is now, or writes it.
+func (g *golden) pin(file, now string) {
+	g.t.Helper()
+	path := filepath.Join(g.dir, file)
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		g.t.Fatalf("tasktest: golden: %v", err)
 	}
-	was, is := goldenLines(string(data)), goldenLines(now)
-	var lines []string
-	for _, path := range sorted(was) {
-		switch shape, kept := is[path]; {
-		case !kept && path == "type":
-		case !kept:
-			lines = append(lines, fmt.Sprintf("- %s %s   strands queued work: the field is gone, and its data is dropped", path, was[path]))
-		case shape != was[path]:
-			lines = append(lines, fmt.Sprintf("~ %s %s, was %s   %s", path, shape, was[path], consequence(was[path], shape)))
-		}
-	}
-	for _, path := range sorted(is) {
-		if _, had := was[path]; !had {
-			lines = append(lines, fmt.Sprintf("+ %s %s   %s", path, is[path], consequence("", is[path])))
-		}
-	}
-	if len(lines) > 0 {
-		t.Errorf("tasktest: golden: %s has changed:\n  %s\nIf that is meant, run the test once with %s=1 and commit %s.",
-			strings.TrimSuffix(file, goldenSuffix), strings.Join(lines, "\n  "), updateEnv, filepath.Join(dir, file))
-	}
-}
-
-func consequence(was, is string) string {
-	wasType, wasRules, _ := strings.Cut(was, " ")
-	isType, isRules, _ := strings.Cut(is, " ")
-	switch {
-	case was != "" && wasType != isType:
-		return "strands queued work: the type differs"
-	case isRules != wasRules && isRules != "":
-		return "may strand queued work: payloads without it do not validate"
-	default:
-		return "harmless"
-	}
-}
-
-func goldenLines(s string) map[string]string {
-	lines := map[string]string{}
-	for line := range strings.Lines(s) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		path, shape, _ := strings.Cut(line, " ")
-		lines[path] = shape
-	}
-	return lines
-}
-
-// describe writes a definition as its golden file holds it.
-func describe(s tasks.Spec) string {
-	fields := map[string]string{}
-	if s.Payload != nil {
-		shape(fields, "", s.Payload, "", nil)
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "# %s %s: path, type, validation rules\n", s.Kind, s.Name)
-	for _, path := range sorted(fields) {
-		fmt.Fprintf(&b, "%s\n", strings.TrimRight(path+" "+fields[path], " "))
-	}
-	return b.String()
-}
-
-// shape collects the leaves of a type by their JSON path, each with its type and its rules.
-func shape(out map[string]string, path string, t reflect.Type, rules string, above []reflect.Type) {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	leaf := func(kind string) { out[or(path, "payload")] = strings.TrimRight(kind+" "+rules, " ") }
-	for _, seen := range above {
-		if seen == t {
-			leaf("recursive")
-			return
-		}
-	}
-	above = append(above[:len(above):len(above)], t)
-	if t == reflect.TypeFor[time.Time]() {
-		leaf("time")
+	changes := compare(string(data), now)
+	switch missing := err != nil; {
+	case !missing && len(changes) == 0:
 		return
-	}
-	if custom(t) {
-		leaf("custom:" + t.String())
-		return
-	}
-	switch t.Kind() {
-	case reflect.Struct:
-		if path != "" && rules != "" {
-			leaf("object")
+	case missing || g.update:
+		if err := os.WriteFile(path, []byte(now), 0o644); err != nil {
+			g.t.Fatalf("tasktest: golden: %v", err)
 		}
-		for i := range t.NumField() {
-			f := t.Field(i)
-			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-			switch {
-			case name == "-", !f.IsExported() && !f.Anonymous:
-			case f.Anonymous && name == "":
-				shape(out, path, f.Type, f.Tag.Get("validate"), above)
-			default:
-				shape(out, join(path, or(name, f.Name)), f.Type, f.Tag.Get("validate"), above)
-			}
-		}
-	case reflect.Slice, reflect.Array:
-		if t.Elem().Kind() == reflect.Uint8 {
-			leaf("bytes")
-			return
-		}
-		if rules != "" {
-			leaf("list")
-		}
-		shape(out, path+"[]", t.Elem(), "", above)
-	case reflect.Map:
-		if rules != "" {
-			leaf("map")
-		}
-		shape(out, path+"{"+t.Key().Kind().String()+"}", t.Elem(), "", above)
-	case reflect.Interface:
-		leaf("any")
+		g.t.Logf("tasktest: golden: wrote %s: commit it", path)
 	default:
-		leaf(t.Kind().String())
+		g.t.Errorf("tasktest: golden: %s has changed:\n%s\nIf that is meant, run the test once with %s=1 and commit %s.",
+			title(file), columns(changes), updateEnv, path)
 	}
-}
-
-// custom reports a type that writes itself.
-func custom(t reflect.Type) bool {
-	for _, w := range []reflect.Type{reflect.TypeFor[json.Marshaler](), reflect.TypeFor[encoding.TextMarshaler]()} {
-		if t.Implements(w) || reflect.PointerTo(t).Implements(w) {
-			return true
-		}
-	}
-	return false
-}
-
-func sorted(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
-}
-
-func or(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
 }

@@ -2,13 +2,8 @@ package tasktest
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"runtime/debug"
-	"sort"
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
@@ -22,10 +17,10 @@ import (
 type Recorder struct {
 	t         testing.TB
 	app       *tasks.App
+	cfg       tasks.Config // the App's, defaults filled in
 	clock     *engine.ManualClock
-	engine    *engine.Engine
 	transport *recording
-	shuffle   *rand.Rand // nil: in order
+	pick      func(n int) int // nil: in order
 }
 
 // New makes a recorder with the definitions registered. It ends with the test.
@@ -41,35 +36,54 @@ func NewWith(t testing.TB, cfg tasks.Config, defs ...tasks.Definition) *Recorder
 	if cfg.Transport != nil || cfg.Eager {
 		t.Fatalf("tasktest: a recorder brings its own transport: leave Config.Transport and Config.Eager unset")
 	}
-	clock := engine.NewManualClock(time.Now())
-	e := engine.New(engine.Config{
+	t.Context().Done() // made here, not in a synctest bubble that the recorder may be used in: it is closed outside
+	clock := engine.NewManualClock(time.Now().UTC().Round(0))
+	r := &Recorder{t: t, clock: clock}
+	r.transport = &recording{name: r.nameOf, Engine: engine.New(engine.Config{
 		Clock: clock, Manual: true,
 		Queue: transport.QueueConfig{MaxDispatchesPerSecond: transport.NoRateLimit},
-	})
-	r := &Recorder{t: t, clock: clock, engine: e}
-	r.transport = &recording{Engine: e, name: r.nameOf}
+	})}
 	cfg.Transport = r.transport
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
-	}
+	cfg.Logger = slog.New(witness{logTo(t, cfg.Logger)})
 	app, err := tasks.NewApp(cfg)
 	if err != nil {
 		t.Fatalf("tasktest: %v", err)
 	}
-	r.app = app
-	app.Use(capturing)
+	r.app, r.cfg = app, app.Config()
+	app.Use(keepValue)
 	if err := app.Register(defs...); err != nil {
 		t.Fatalf("tasktest: %v", err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		_ = r.transport.discard(ctx) // what waits is no news at the end of a test
-		if err := app.Shutdown(ctx); err != nil {
-			t.Errorf("tasktest: %v", err)
-		}
-	})
+	t.Cleanup(r.shutdown)
 	return r
+}
+
+// logTo is where the App's log goes. The time is left out: it is not the recorder's, and differs at each run.
+func logTo(t testing.TB, own *slog.Logger) slog.Handler {
+	if own != nil {
+		return own.Handler()
+	}
+	return slog.NewTextHandler(t.Output(), &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}})
+}
+
+// shutdownTimeout is how long the end of a test waits for deliveries that still run.
+const shutdownTimeout = 10 * time.Second
+
+func (r *Recorder) shutdown() {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	err := r.transport.discard(ctx) // what waits is no news at the end of a test
+	if err == nil {
+		err = r.app.Shutdown(ctx)
+	}
+	if err != nil {
+		r.t.Errorf("tasktest: %v", err)
+	}
 }
 
 // App is the recorder's App, for Use, UseEnqueue, ServeHTTP and the like.
@@ -79,122 +93,61 @@ func (r *Recorder) App() *tasks.App { return r.app }
 // whatever other Apps the tasks are registered with.
 func (r *Recorder) Context() context.Context { return r.app.Context(r.t.Context()) }
 
-// Now is the recorder's time. It begins at the real time and is moved by Drain and Advance only.
+// Now is the recorder's time. It begins at the real time, in UTC, and is moved by Drain and Advance only.
 func (r *Recorder) Now() time.Time { return r.clock.Now() }
 
-// mostRuns is how many runs Drain takes for a circle.
-const mostRuns = 10_000
-
-// Drain runs what is due, in the test's own goroutine, and moves the clock to what is due next, retries and ETAs
-// included, until nothing is left but periodic work. After 10,000 runs it fails the test and tells what
-// still turns.
-func (r *Recorder) Drain() {
-	r.t.Helper()
-	r.run(time.Time{})
+// Recorded lists all that was ever enqueued, run or not, in order. What a snooze enqueues anew is among it; what
+// was a duplicate is not.
+func (r *Recorder) Recorded() []Record {
+	var out []Record
+	for _, e := range r.transport.all() {
+		out = append(out, e.copy())
+	}
+	return out
 }
 
-// Advance moves the clock by d and runs what becomes due on the way, each at its own time.
-func (r *Recorder) Advance(d time.Duration) {
-	r.t.Helper()
-	if d < 0 {
-		r.t.Fatalf("tasktest: Advance(%s): the clock does not go back", d)
-	}
-	end := r.clock.Now().Add(d)
-	r.run(end)
-	r.clock.Set(end)
-}
-
-// run runs what is due until the time given; zero: until nothing is left.
-func (r *Recorder) run(until time.Time) {
-	r.t.Helper()
-	var pick func(int) int
-	if r.shuffle != nil {
-		pick = r.shuffle.IntN
-	}
-	ran := map[[2]string]int{} // by queue and id
-	for runs := 0; ; {
-		due, ok := r.engine.Next()
-		if !ok || !until.IsZero() && due.After(until) {
+// require fails the test where d is not registered with the recorder.
+func (r *Recorder) require(t testing.TB, d tasks.Definition) {
+	t.Helper()
+	for known := range r.app.Definitions() {
+		if known == d {
 			return
 		}
-		r.clock.Set(due)
-		for {
-			done, ok := r.engine.RunNext(r.t.Context(), pick)
-			if !ok {
-				break
-			}
-			ran[[2]string{done.Queue, done.ID}]++
-			if runs++; runs >= mostRuns {
-				r.t.Fatalf("tasktest: %d runs, and there is still work; what turns: %s", runs, r.busiest(ran))
-			}
-		}
 	}
+	t.Fatalf("tasktest: %s %s is not registered with this recorder: pass it to tasktest.New", d.Spec().Kind, d.Spec().Name)
 }
 
-// busiest names the tasks that ran most.
-func (r *Recorder) busiest(byID map[[2]string]int) string {
-	ran := map[string]int{}
-	for _, rec := range r.transport.all() {
-		if n := byID[[2]string{rec.Queue, rec.ID}]; n > 0 {
-			ran[rec.Task] += n
+// of lists what was enqueued of a definition.
+func (r *Recorder) of(d tasks.Definition) []*entry {
+	urls := r.urls(d.Spec())
+	var out []*entry
+	for _, e := range r.transport.all() {
+		if slices.Contains(urls, e.url) {
+			out = append(out, e)
 		}
 	}
-	names := make([]string, 0, len(ran))
-	for n := range ran {
-		names = append(names, n)
-	}
-	sort.Slice(names, func(i, j int) bool {
-		return ran[names[i]] > ran[names[j]] || ran[names[i]] == ran[names[j]] && names[i] < names[j]
-	})
-	var parts []string
-	for _, n := range names[:min(len(names), 5)] {
-		parts = append(parts, fmt.Sprintf("%s (%d runs)", n, ran[n]))
-	}
-	return strings.Join(parts, ", ")
+	return out
 }
 
-// FailNext lets the next n enqueues fail with err, before anything is enqueued.
-func (r *Recorder) FailNext(n int, err error) { r.transport.fail(n, err, false) }
-
-// FailAfterCommit lets the next n enqueues succeed and answer err all the same, as when an answer is lost on its
-// way: the task is there.
-func (r *Recorder) FailAfterCommit(n int, err error) { r.transport.fail(n, err, true) }
-
-// DeliverTwice delivers, from now on, every task twice for each time that it is due. The first answer decides.
-func (r *Recorder) DeliverTwice() { r.transport.twice.Store(true) }
-
-// Shuffle runs, from now on, what is due at the same time in an order drawn from seed.
-func (r *Recorder) Shuffle(seed uint64) { r.shuffle = rand.New(rand.NewPCG(seed, seed)) }
-
-// nameOf finds the definition that a URL belongs to.
+// nameOf names the definition that a URL belongs to.
 func (r *Recorder) nameOf(url string) string {
 	for d := range r.app.Definitions() {
-		s := d.Spec()
-		for _, path := range append([]string{s.Path}, s.Aliases...) {
-			if r.url(path) == url {
-				return s.Name
-			}
+		if s := d.Spec(); slices.Contains(r.urls(s), url) {
+			return s.Name
 		}
 	}
 	return url
 }
 
-// capturing is the outermost middleware: it tells Run what the function returned.
-func capturing(next tasks.Handler) tasks.Handler {
-	return func(ctx context.Context, d *transport.Delivery) (any, error) {
-		seen, ok := ctx.Value(captureKey{}).(*capture)
-		if !ok {
-			return next(ctx, d)
-		}
-		defer func() {
-			if p := recover(); p != nil {
-				seen.stack = debug.Stack()
-				seen.err = errors.Join(seen.err, fmt.Errorf("panic: %v", p))
-				panic(p)
-			}
-		}()
-		v, err := next(ctx, d)
-		seen.value, seen.err = v, err
-		return v, err
+// urls lists where the work of a definition is delivered, aliases included.
+func (r *Recorder) urls(s tasks.Spec) []string {
+	section := r.cfg.TasksPath
+	if s.Kind == tasks.KindSubscriber {
+		section = r.cfg.SubscriptionsPath
 	}
+	var urls []string
+	for _, path := range append([]string{s.Path}, s.Aliases...) {
+		urls = append(urls, r.cfg.Endpoint+"/"+section+"/"+path)
+	}
+	return urls
 }

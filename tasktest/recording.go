@@ -2,6 +2,8 @@ package tasktest
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,22 +18,23 @@ type recording struct {
 	name  func(url string) string
 	twice atomic.Bool
 
-	mu     sync.Mutex
-	recs   []*Record
-	faults []fault // the next enqueues', in order
+	mu      sync.Mutex
+	entries []*entry // they never change
+	claimed map[*entry]bool
+	faults  []fault        // the next enqueues', in order
+	ran     map[string]int // attempts by task, since recount
 }
 
+// fault is what happens to one enqueue.
 type fault struct {
 	err       error
 	committed bool
 }
 
-func (s *recording) fail(n int, err error, committed bool) {
+func (s *recording) fail(n int, f fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for range n {
-		s.faults = append(s.faults, fault{err, committed})
-	}
+	s.faults = append(s.faults, slices.Repeat([]fault{f}, n)...)
 }
 
 func (s *recording) nextFault() (f fault) {
@@ -54,9 +57,10 @@ func (s *recording) Enqueue(ctx context.Context, t *transport.Task) (transport.R
 	if err != nil {
 		return r, err
 	}
-	rec := newRecord(s.name(t.URL), t, r, at)
+	e := newEntry(s.name(t.URL), t, r, at)
 	s.mu.Lock()
-	s.recs = append(s.recs, rec)
+	s.entries = append(s.entries, e)
+	e.number = len(s.entries)
 	s.mu.Unlock()
 	if f.err != nil {
 		return transport.Receipt{}, f.err
@@ -73,31 +77,73 @@ func (s *recording) EnqueueBatch(ctx context.Context, ts []*transport.Task) []tr
 	return results
 }
 
-// Serve delivers twice where that is asked for.
+// Serve counts attempts, and delivers twice where that is asked for.
 func (s *recording) Serve(endpoint string, h transport.Handler) error {
 	return s.Engine.Serve(endpoint, func(ctx context.Context, d *transport.Delivery) (int, time.Duration, error) {
-		if !s.twice.Load() || d.Exhausted {
+		if d.Exhausted {
 			return h(ctx, d)
 		}
-		again := *d // a handler may change what it is given
+		s.count(s.name(d.URL))
+		if !s.twice.Load() {
+			return h(ctx, d)
+		}
+		again := *d
 		status, after, err := h(ctx, d)
 		_, _, _ = h(ctx, &again)
 		return status, after, err
 	})
 }
 
-// all lists the records made so far.
-func (s *recording) all() []*Record {
+func (s *recording) count(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.recs[:len(s.recs):len(s.recs)]
+	s.ran[name]++
+}
+
+// recount begins to count attempts from none.
+func (s *recording) recount() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ran = map[string]int{}
+}
+
+func (s *recording) counts() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.ran)
+}
+
+// all lists the entries made so far.
+func (s *recording) all() []*entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clip(s.entries)
+}
+
+// claim marks entries as asked for.
+func (s *recording) claim(entries []*entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.claimed == nil {
+		s.claimed = map[*entry]bool{}
+	}
+	for _, e := range entries {
+		s.claimed[e] = true
+	}
+}
+
+// unclaimed lists the entries that nothing has asked for.
+func (s *recording) unclaimed() []*entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(s.entries), func(e *entry) bool { return s.claimed[e] })
 }
 
 // discard empties the queues.
 func (s *recording) discard(ctx context.Context) error {
 	queues := map[string]bool{}
-	for _, rec := range s.all() {
-		queues[rec.Queue] = true
+	for _, e := range s.all() {
+		queues[e.Queue] = true
 	}
 	for q := range queues {
 		if err := s.Purge(ctx, q); err != nil {

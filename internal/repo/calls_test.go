@@ -32,7 +32,6 @@ var forbiddenCalls = map[string]string{
 
 // allowedCalls are functions that may call what is forbidden: "dir.Func calls".
 var allowedCalls = exceptions{
-	"tasktest.capturing calls panic":                 "looks at a panic and lets it go on",
 	"transport/transporttest.retryPanic calls panic": "plays a handler that panics",
 }
 

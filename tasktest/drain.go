@@ -1,0 +1,89 @@
+package tasktest
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// mostRuns is how many runs Drain takes for a circle.
+const mostRuns = 10_000
+
+// Drain runs what is due, in the test's own goroutine, and moves the clock to what is due next, retries and ETAs
+// included, until nothing is left but periodic work. If there is still work after 10,000 runs it fails the test
+// and names what still turns.
+func (r *Recorder) Drain() {
+	r.t.Helper()
+	r.transport.recount()
+	for runs := 0; ; {
+		due, ok := r.transport.Next()
+		if !ok {
+			return
+		}
+		if runs == mostRuns {
+			r.t.Fatalf("tasktest: Drain: %d runs and still work to do; what turns: %s.\n"+
+				"What goes on for ever is for Advance, which moves the clock by as much as you say.", runs, r.busiest())
+		}
+		r.clock.Set(due)
+		runs += r.runDue(mostRuns - runs)
+	}
+}
+
+// Advance moves the clock by d and runs what becomes due on the way, each at its own time. If there is still work
+// after 10,000 runs at one moment it fails the test and names what still turns.
+func (r *Recorder) Advance(d time.Duration) {
+	r.t.Helper()
+	if d < 0 {
+		r.t.Fatalf("tasktest: Advance(%s): the clock does not go back", d)
+	}
+	end := r.clock.Now().Add(d)
+	r.transport.recount()
+	for runs := 0; ; {
+		due, ok := r.transport.Next()
+		if !ok || due.After(end) {
+			r.clock.Set(end)
+			return
+		}
+		if due.After(r.clock.Now()) {
+			runs = 0
+			r.transport.recount()
+		}
+		if runs == mostRuns {
+			r.t.Fatalf("tasktest: Advance(%s): %d runs and the clock has not moved; what turns: %s", d, runs, r.busiest())
+		}
+		r.clock.Set(due)
+		runs += r.runDue(mostRuns - runs)
+	}
+}
+
+// runDue runs what is due now, most runs at the most, and returns how many it were.
+func (r *Recorder) runDue(most int) (runs int) {
+	for ; runs < most; runs++ {
+		if _, ok := r.transport.RunNext(r.t.Context(), r.pick); !ok {
+			break
+		}
+	}
+	return runs
+}
+
+// busiest names the tasks that ran most, five at most.
+func (r *Recorder) busiest() string {
+	type count struct {
+		name string
+		runs int
+	}
+	var counts []count
+	for name, n := range r.transport.counts() {
+		counts = append(counts, count{name, n})
+	}
+	slices.SortFunc(counts, func(a, b count) int {
+		return cmp.Or(cmp.Compare(b.runs, a.runs), cmp.Compare(a.name, b.name))
+	})
+	var parts []string
+	for _, c := range counts[:min(len(counts), 5)] {
+		parts = append(parts, fmt.Sprintf("%s (%d runs)", c.name, c.runs))
+	}
+	return strings.Join(parts, ", ")
+}

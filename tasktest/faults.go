@@ -1,0 +1,32 @@
+package tasktest
+
+import "math/rand/v2"
+
+// FailNext lets the next n enqueues fail with err, before anything is enqueued. Those of a handler and of a snooze
+// count too, and each try of a retried one; with EnqueueAll each payload counts.
+func (r *Recorder) FailNext(n int, err error) {
+	r.t.Helper()
+	r.fault("FailNext", n, fault{err: err})
+}
+
+// FailAfterCommit lets the next n enqueues succeed and answer err all the same, as when an answer is lost on its
+// way: the task is there. What counts is as with FailNext; after both, the faults come in the order of the calls.
+func (r *Recorder) FailAfterCommit(n int, err error) {
+	r.t.Helper()
+	r.fault("FailAfterCommit", n, fault{err: err, committed: true})
+}
+
+func (r *Recorder) fault(name string, n int, f fault) {
+	r.t.Helper()
+	if n < 1 || f.err == nil {
+		r.t.Fatalf("tasktest: %s(%d, %v): it takes a number from 1 and an error", name, n, f.err)
+	}
+	r.transport.fail(n, f)
+}
+
+// DeliverTwice delivers, from now on, every task twice for each time that it is due. The first answer decides.
+func (r *Recorder) DeliverTwice() { r.transport.twice.Store(true) }
+
+// Shuffle runs, from now on, what is due at the same time in an order drawn from seed: the same seed, the same
+// order.
+func (r *Recorder) Shuffle(seed uint64) { r.pick = rand.New(rand.NewPCG(seed, seed)).IntN }

@@ -1,0 +1,178 @@
+package tasktest
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// RunOption chooses how a delivery comes to the task.
+type RunOption interface{ run(*runOptions) }
+
+// Attempt makes the delivery the task's n-th attempt, from 1. Cloud Scheduler does not tell it: a periodic task's
+// is always the first.
+func Attempt(n int) RunOption { return attemptOption(n) }
+
+// LastAttempt makes the delivery the last that the task has: after it no retry follows.
+func LastAttempt() RunOption { return lastOption{} }
+
+// With runs the task in the recorder's App, where it must be registered, so that it may enqueue what else is
+// registered there. A [Request] is made for that App. Default: an App of its own.
+func With(r *Recorder) RunOption { return withOption{r} }
+
+// Mount is the path under which the App that a [Request] is for is mounted, such as "/_tasks". Default: the root,
+// or where the App of [With] is.
+func Mount(path string) RunOption { return mountOption(path) }
+
+// ID sets the id that the delivery says its task has. Default: one like those of Cloud Tasks.
+func ID(id string) RunOption { return idOption(id) }
+
+// Queue sets the queue that the delivery says its task comes from. Default: the one that it would be enqueued to.
+func Queue(name string) RunOption { return queueOption(name) }
+
+// Request builds the push of the task as its platform would send it to an App mounted at the root, or as [Mount]
+// says: as Cloud Scheduler for a periodic task, as Cloud Tasks for any other. The payload is not validated.
+func Request[T any](t testing.TB, task tasks.Typed[T], args T, opts ...RunOption) *http.Request {
+	t.Helper()
+	o := options(t, opts)
+	if o.rec != nil {
+		o.rec.require(t, task)
+	}
+	return o.request(t, task.Spec(), &args)
+}
+
+type runOptions struct {
+	attempt   int
+	last      bool
+	header    http.Header
+	rec       *Recorder
+	mount     string
+	id, queue string
+}
+
+type (
+	attemptOption int
+	lastOption    struct{}
+	withOption    struct{ r *Recorder }
+	mountOption   string
+	idOption      string
+	queueOption   string
+)
+
+func (n attemptOption) run(o *runOptions) { o.attempt = int(n) }
+func (lastOption) run(o *runOptions)      { o.last = true }
+func (w withOption) run(o *runOptions)    { o.rec = w.r }
+func (m mountOption) run(o *runOptions)   { o.mount = "/" + strings.Trim(string(m), "/") }
+func (id idOption) run(o *runOptions)     { o.id = string(id) }
+func (q queueOption) run(o *runOptions)   { o.queue = string(q) }
+
+// defaultID is what ids of Cloud Tasks look like.
+const defaultID = "57462374832847"
+
+func options(t testing.TB, opts []RunOption) *runOptions {
+	t.Helper()
+	o := &runOptions{attempt: 1, header: http.Header{}, id: defaultID}
+	for i, opt := range opts {
+		if opt == nil {
+			t.Fatalf("tasktest: option %d is nil: leave it out", i+1)
+		}
+		opt.run(o)
+	}
+	if o.attempt < 1 {
+		t.Fatalf("tasktest: Attempt(%d): attempts count from 1", o.attempt)
+	}
+	if err := transport.CheckID(o.id); err != nil {
+		t.Fatalf("tasktest: ID: %v", err)
+	}
+	if o.queue != "" {
+		if err := transport.CheckQueue(o.queue); err != nil {
+			t.Fatalf("tasktest: Queue: %v", err)
+		}
+	}
+	return o
+}
+
+// request builds the push of a payload, which ptr points to.
+func (o *runOptions) request(t testing.TB, s tasks.Spec, ptr any) *http.Request {
+	t.Helper()
+	if s.Err != nil {
+		t.Fatalf("tasktest: the definition of %s %s is not valid: %v", s.Kind, s.Name, s.Err)
+	}
+	cfg, now := tasks.Config{TasksPath: "tasks", Queue: "tasks", Codec: tasks.JSONCodec{}, Delimiter: "--"}, time.Now()
+	if o.rec != nil {
+		cfg, now = o.rec.cfg, o.rec.Now()
+	}
+	body, err := cfg.Codec.Marshal(boxed(ptr))
+	if err != nil {
+		t.Fatalf("tasktest: %s: the payload does not encode: %v", s.Name, err)
+	}
+	mount := strings.TrimRight(or(o.mount, cfg.MountPath), "/")
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, mount+"/"+cfg.TasksPath+"/"+s.Path, bytes.NewReader(body))
+	req.Header.Set("Content-Type", contentType(cfg.Codec))
+	maps.Copy(req.Header, s.Header)
+	if s.Kind == tasks.KindPeriodic {
+		o.fromScheduler(t, req.Header, s, cfg, now)
+	} else {
+		o.fromTasks(req.Header, s, cfg, now)
+	}
+	if o.last {
+		req.Header.Set("Typedtasks-Retry", "attempts="+strconv.Itoa(o.attempt))
+	}
+	maps.Copy(req.Header, o.header)
+	return req
+}
+
+func (o *runOptions) fromTasks(h http.Header, s tasks.Spec, cfg tasks.Config, now time.Time) {
+	h.Set("User-Agent", "Google-Cloud-Tasks")
+	h.Set("X-CloudTasks-QueueName", or(o.queue, or(s.Queue, cfg.Queue)))
+	h.Set("X-CloudTasks-TaskName", o.id)
+	h.Set("X-CloudTasks-TaskRetryCount", strconv.Itoa(o.attempt-1))
+	h.Set("X-CloudTasks-TaskExecutionCount", "0") // those answered with 5xx do not count
+	h.Set("X-CloudTasks-TaskETA", fmt.Sprintf("%d.%06d", now.Unix(), now.Nanosecond()/1000))
+	if o.attempt > 1 {
+		h.Set("X-CloudTasks-TaskPreviousResponse", "500")
+		h.Set("X-CloudTasks-TaskRetryReason", "")
+	}
+}
+
+func (o *runOptions) fromScheduler(t testing.TB, h http.Header, s tasks.Spec, cfg tasks.Config, now time.Time) {
+	t.Helper()
+	if o.attempt > 1 {
+		t.Fatalf("tasktest: %s: Attempt(%d): Cloud Scheduler does not tell attempts", s.Name, o.attempt)
+	}
+	job := s.Name
+	if cfg.Name != "" {
+		job = cfg.Name + cfg.Delimiter + s.Name
+	}
+	h.Set("User-Agent", "Google-Cloud-Scheduler")
+	h.Set("X-CloudScheduler", "true")
+	h.Set("X-CloudScheduler-JobName", job)
+	h.Set("X-CloudScheduler-ScheduleTime", now.Format(time.RFC3339))
+}
+
+// contentType is how package tasks labels what a codec writes.
+func contentType(c tasks.Codec) string {
+	if ct, ok := c.(tasks.ContentTyper); ok {
+		return ct.ContentType()
+	}
+	if c.Name() == "json" {
+		return "application/json"
+	}
+	return "application/octet-stream"
+}
+
+func or(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}
