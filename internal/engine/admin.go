@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -105,11 +104,14 @@ func (e *Engine) Purge(ctx context.Context, queue string) error {
 	defer q.mu.Unlock()
 	for idx := range q.tasks.used {
 		if ent := q.tasks.at(idx); ent.flags&occupied != 0 {
-			q.remove(idx, ent, now)
+			q.drop(idx, ent, now)
 		}
 		if q.tasks.live == 0 {
 			break // the slab may have been dropped
 		}
+	}
+	if j := e.cfg.Journal; j != nil {
+		j.Purged(q.name, instant(now))
 	}
 	q.kick(now)
 	return nil
@@ -117,31 +119,6 @@ func (e *Engine) Purge(ctx context.Context, queue string) error {
 
 // RunNow implements transport.QueueAdmin. In manual mode it makes the task due, on a paused queue too.
 func (e *Engine) RunNow(ctx context.Context, queue, id string) error {
-	q, err := e.lookup(ctx, transport.OpRun, queue, id)
-	if err != nil {
-		return err
-	}
-	now := e.now()
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	ent, idx, gone := q.find(id, now)
-	switch {
-	case ent == nil:
-		return notFound(transport.OpRun, queue, id, gone)
-	case q.stage != serving:
-		return fail(transport.OpRun, queue, id, transport.KindClosed, nil)
-	case len(e.routes.Load().served) == 0:
-		return fail(transport.OpRun, queue, id, transport.KindOther, fmt.Errorf("nobody serves yet: call Serve first"))
-	}
-	q.unschedule(ent)
-	if e.cfg.Manual {
-		ent.eta = now
-		ent.flags |= forced
-		return nil
-	}
-	if r := (&run{}); q.start(r, idx, ent, now, now) {
-		go q.work(r)
-	}
-	q.kick(now)
-	return nil
+	_, err := e.Force(ctx, queue, id)
+	return err
 }

@@ -22,10 +22,10 @@ func (q *queue) kick(now int64) {
 
 // opening returns the earliest time at which a dispatch is possible as things stand, in the past if now.
 func (q *queue) opening() int64 {
-	if q.paused || q.stage != serving || q.slots >= q.cfg.MaxConcurrentDispatches {
+	if q.paused || q.stage != open || q.slots >= q.cfg.MaxConcurrentDispatches {
 		return never
 	}
-	if len(q.e.routes.Load().served) == 0 {
+	if q.e.table.Load().Len() == 0 {
 		return never
 	}
 	q.prune()
@@ -84,10 +84,14 @@ func (q *queue) next(r *run, now int64) bool {
 // start makes r an attempt at ent, or the notice if ent is too old for one. It reports whether there is
 // anything to call. calledAt is when RunNow asked for it, 0 for an ordinary dispatch.
 func (q *queue) start(r *run, idx uint32, ent *entry, now, calledAt int64) bool {
+	r.handler = nil // of the task before
 	if now-ent.created >= maxLifetime {
 		return q.notify(r, q.giveUp(idx, ent, TooOld, now), now)
 	}
 	if calledAt == 0 {
+		if q.brake.level > 0 {
+			q.relax(now)
+		}
 		q.bucket.take(now)
 	}
 	q.begin(r, idx, ent, now, calledAt)
@@ -108,7 +112,7 @@ func (q *queue) begin(r *run, idx uint32, ent *entry, now, calledAt int64) {
 	q.describe(&d.Task, ent)
 	d.Attempt, d.Executions, d.PreviousResponse, d.Exhausted = int(ent.dispatches), 0, 0, false
 	if more := ent.more; more != nil {
-		d.Executions, d.PreviousResponse = more.executions, more.status
+		d.Executions, d.PreviousResponse = int(more.executions), int(more.status)
 		if more.first != 0 {
 			r.first = more.first
 		}

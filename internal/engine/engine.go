@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/serving"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -47,6 +48,10 @@ type Config struct {
 	Capacity       int   // tasks in all queues; also the most tombstones of one queue
 	CapacityBytes  int64 // payload bytes in all queues
 	ExhaustedLimit int   // tasks kept in the list of those given up
+
+	Journal Journal // hears what becomes of tasks; nil: nobody
+	History bool    // keep when the latest attempt at each task began and ended
+	Brake   bool    // slow a queue down whose worker answers 429 or 503
 }
 
 // Engine holds the queues. It implements every ability in package transport that Cloud Tasks has, and
@@ -61,12 +66,14 @@ type Engine struct {
 	held      capacity
 	exhausted exhaustedList
 	seq       atomic.Uint32
+	agenda    agenda // manual mode only
 
 	queues atomic.Pointer[map[string]*queue] // replaced under mu, never changed
-	routes atomic.Pointer[routes]            // likewise
+	table  atomic.Pointer[serving.Table]     // likewise
 
 	mu      sync.Mutex // taken before any queue's
 	stage   stage
+	removed []*queue      // those that may still run something
 	busy    atomic.Int64  // queues that still run something while draining, and Shutdown itself
 	drained chan struct{} // closed when nothing runs any more
 }
@@ -75,7 +82,7 @@ type Engine struct {
 type stage uint8
 
 const (
-	serving  stage = iota
+	open     stage = iota
 	draining       // starts no attempts, accepts tasks
 	closed
 )
@@ -105,7 +112,7 @@ func New(cfg Config) *Engine {
 	}
 	e.base, e.cancel = context.WithCancel(context.Background())
 	e.queues.Store(&map[string]*queue{})
-	e.routes.Store(&routes{})
+	e.table.Store(&serving.Table{})
 	return e
 }
 
@@ -121,14 +128,24 @@ func (e *Engine) Enqueue(ctx context.Context, t *transport.Task) (transport.Rece
 		return transport.Receipt{}, fail(transport.OpEnqueue, t.Queue, t.ID, transport.KindOther, err)
 	}
 	now := e.clock.Now()
+	q := (*e.queues.Load())[t.Queue]
+	if q != nil {
+		if env := q.last.Load(); env != nil && env.suits(t, now) {
+			return q.enqueue(t, entry{env: env, data: pack(t.Body, nil)}, now, false)
+		}
+	}
 	if err := t.Check(now); err != nil {
 		return transport.Receipt{}, err
 	}
-	q, err := e.queueFor(t)
-	if err != nil {
-		return transport.Receipt{}, err
+	if q == nil {
+		if e.cfg.DeclaredOnly {
+			return transport.Receipt{}, missing(transport.OpEnqueue, t.Queue, t.ID)
+		}
+		e.mu.Lock()
+		q = e.makeQueue(t.Queue)
+		e.mu.Unlock()
 	}
-	return q.enqueue(t, now, false)
+	return q.enqueue(t, q.wrap(t), now, false)
 }
 
 // EnqueueBatch implements transport.Batcher.
@@ -138,19 +155,6 @@ func (e *Engine) EnqueueBatch(ctx context.Context, ts []*transport.Task) []trans
 		results[i].Receipt, results[i].Err = e.Enqueue(ctx, t)
 	}
 	return results
-}
-
-// queueFor returns the queue for t, making it where that is allowed.
-func (e *Engine) queueFor(t *transport.Task) (*queue, error) {
-	if q := (*e.queues.Load())[t.Queue]; q != nil {
-		return q, nil
-	}
-	if e.cfg.DeclaredOnly {
-		return nil, missing(transport.OpEnqueue, t.Queue, t.ID)
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.makeQueue(t.Queue), nil
 }
 
 // makeQueue returns the queue of that name, which it makes if need be. e.mu is held.

@@ -26,24 +26,47 @@ type envelope struct {
 // size is what the envelope costs, roughly; it is charged to the task that brought it.
 func (e *envelope) size() int { return len(e.url) + len(e.audience) }
 
-func (e *envelope) holds(t *transport.Task, timeout time.Duration, fields []field) bool {
-	if e.url != t.URL || e.audience != t.Audience || e.timeout != timeout || len(e.fields) != len(fields) {
+// suits reports whether t has this envelope and no headers of its own, and passes Task.Check without being
+// checked: what it shares with the envelope was checked before. It may say no where the answer is yes.
+func (e *envelope) suits(t *transport.Task, now time.Time) bool {
+	if t.ID != "" || len(t.Body) > transport.MaxTaskSize/2 || t.ETA.Sub(now) > transport.MaxDelay {
 		return false
 	}
-	if (e.retry == nil) != (t.Retry == nil) || e.retry != nil && *e.retry != *t.Retry {
+	if len(t.Header) != len(e.fields) || !e.resembles(t) {
 		return false
 	}
-	for _, f := range fields {
-		if !contains(e.fields, f) {
+	for name, values := range t.Header {
+		if len(values) != 1 || !contains(e.fields, name, values[0]) {
 			return false
 		}
 	}
 	return true
 }
 
-func contains(fields []field, want field) bool {
+// holds reports whether this is the envelope for t, the common part of its headers being fields.
+func (e *envelope) holds(t *transport.Task, fields []field) bool {
+	if len(e.fields) != len(fields) || !e.resembles(t) {
+		return false
+	}
 	for _, f := range fields {
-		if f.name == want.name && f.value == want.value {
+		if !contains(e.fields, f.name, f.value) {
+			return false
+		}
+	}
+	return true
+}
+
+// resembles compares everything but headers.
+func (e *envelope) resembles(t *transport.Task) bool {
+	if e.url != t.URL || e.audience != t.Audience || e.timeout != t.Timeout && (t.Timeout != 0 || e.timeout != transport.DefaultTimeout) {
+		return false
+	}
+	return e.retry == nil && t.Retry == nil || e.retry != nil && t.Retry != nil && *e.retry == *t.Retry
+}
+
+func contains(fields []field, name, value string) bool {
+	for _, f := range fields {
+		if f.name == name && f.value == value {
 			return true
 		}
 	}
@@ -65,11 +88,7 @@ const (
 
 // of returns t's envelope and whether it was made just now. Its headers are fields, those of t that repeat.
 func (c *envelopes) of(t *transport.Task, fields []field) (env *envelope, made bool) {
-	timeout := t.Timeout
-	if timeout == 0 {
-		timeout = transport.DefaultTimeout
-	}
-	sum := maphash.String(c.seed, t.URL) + uint64(timeout)
+	sum := maphash.String(c.seed, t.URL) + uint64(t.Timeout)
 	for _, f := range fields {
 		sum += f.sum
 	}
@@ -80,20 +99,23 @@ func (c *envelopes) of(t *transport.Task, fields []field) (env *envelope, made b
 		switch {
 		case e == nil:
 			victim = uint64(i)
-		case e.sum == sum && e.holds(t, timeout, fields):
+		case e.sum == sum && e.holds(t, fields):
 			return e, false
 		}
 	}
-	env = newEnvelope(t, timeout, fields)
+	env = newEnvelope(t, fields)
 	env.sum = sum
 	set[victim].Store(env)
 	return env, true
 }
 
-func newEnvelope(t *transport.Task, timeout time.Duration, fields []field) *envelope {
+func newEnvelope(t *transport.Task, fields []field) *envelope {
 	env := &envelope{
 		url: strings.Clone(t.URL), audience: strings.Clone(t.Audience),
-		timeout: timeout, fields: slices.Clone(fields),
+		timeout: t.Timeout, fields: slices.Clone(fields),
+	}
+	if env.timeout == 0 {
+		env.timeout = transport.DefaultTimeout
 	}
 	if t.Retry != nil {
 		r := *t.Retry

@@ -131,7 +131,7 @@ func (e *Engine) Requeue(ctx context.Context, queue, id string) (transport.Recei
 	if !rec.named {
 		t.ID = ""
 	}
-	receipt, err := q.enqueue(&t, e.clock.Now(), true)
+	receipt, err := q.enqueue(&t, q.wrap(&t), e.clock.Now(), true)
 	if err != nil {
 		e.exhausted.add(rec)
 	}

@@ -109,7 +109,7 @@ func (q *queue) waiting(idx uint32, ent *entry) *transport.Waiting {
 		Dispatches: int(ent.dispatches),
 	}
 	if ent.more != nil {
-		w.Seen = ent.more.seen
+		w.Seen = int(ent.more.seen)
 	}
 	return w
 }

@@ -45,7 +45,13 @@ func (n *names) hold(name string, idx uint32, now int64) {
 
 // bury makes name a tombstone.
 func (n *names) bury(name string, now int64) {
-	until := now + int64(transport.TombstoneTTL)
+	n.buryUntil(name, now+int64(transport.TombstoneTTL), now)
+}
+
+func (n *names) buryUntil(name string, until, now int64) {
+	if n.held == nil {
+		n.held = make(map[string]holder)
+	}
 	n.held[name] = holder{until: until}
 	n.graves.push(grave{name, until})
 	n.sweep(now)

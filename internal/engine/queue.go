@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/typedtasks/typedtasks/transport"
@@ -12,13 +13,16 @@ type queue struct {
 	e    *Engine
 	name string
 	ids  scrambler
+	last atomic.Pointer[envelope] // of the latest task that had nothing of its own
 
 	mu      sync.Mutex
 	cfg     transport.QueueConfig // defaults resolved
 	chosen  bool                  // somebody asked for cfg, it is not merely the default
 	paused  bool
+	removed bool // from the engine; attempts in flight may go on
 	stage   stage
 	bucket  bucket
+	brake   brake
 	tasks   slab
 	names   names
 	ready   fifo[ref]
@@ -38,26 +42,58 @@ type queue struct {
 func (q *queue) configure(cfg transport.QueueConfig) {
 	q.cfg = cfg.Or(q.e.cfg.Queue)
 	q.cfg.MaxBurst = q.cfg.Burst()
-	old := q.bucket
-	q.bucket = newBucket(q.cfg)
-	q.bucket.inherit(old, q.e.now())
+	q.setRate(q.e.now())
 }
 
-// enqueue stores t, which has been checked. revive lets it take the id of one that is gone.
-func (q *queue) enqueue(t *transport.Task, now time.Time, revive bool) (transport.Receipt, error) {
-	var commonBuf, ownBuf [6]field
-	common, own := q.e.envelopes.known.split(q.e.envelopes.seed, t.Header, commonBuf[:0], ownBuf[:0])
-	env, made := q.e.envelopes.of(t, common)
-	ent := entry{
-		data: pack(t.Body, own), body: uint32(len(t.Body)),
-		env: env, created: now.UnixNano(),
+// setRate makes the bucket what cfg and the brake say. Tokens that are left stay.
+func (q *queue) setRate(now int64) {
+	old := q.bucket
+	q.bucket = q.brake.slowed(newBucket(q.cfg))
+	q.bucket.inherit(old, now)
+}
+
+// wrap returns t's part of an entry for it.
+func (q *queue) wrap(t *transport.Task) entry {
+	var commonBuf, ownBuf [4]field
+	c := &q.e.envelopes
+	common, own := c.known.split(c.seed, t.Header, commonBuf[:0], ownBuf[:0])
+	env, made := c.of(t, common)
+	ent := entry{env: env, data: pack(t.Body, own)}
+	if made {
+		ent.flags = paysEnvelope
+	} else if len(own) == 0 {
+		q.last.Store(env)
 	}
+	return ent
+}
+
+// enqueue stores t, which has been checked and is in ent. revive lets it take the id of one that is gone.
+func (q *queue) enqueue(t *transport.Task, ent entry, now time.Time, revive bool) (transport.Receipt, error) {
+	receipt, err := q.prepare(t, &ent, now)
+	if err != nil {
+		return receipt, err
+	}
+	q.mu.Lock()
+	kind := q.refusal(t.ID, ent.created, revive)
+	if kind != transport.KindOther {
+		q.mu.Unlock()
+		return q.refuse(t, &ent, kind)
+	}
+	idx, gen := q.add(&ent, ent.created)
+	q.mu.Unlock()
+
+	if t.ID == "" {
+		receipt.ID = q.ids.id(idx, gen)
+	}
+	return receipt, nil
+}
+
+// prepare completes ent, takes the room for it and returns what t's receipt says beside a generated id.
+func (q *queue) prepare(t *transport.Task, ent *entry, now time.Time) (transport.Receipt, error) {
+	ent.body, ent.created = uint32(len(t.Body)), now.UnixNano()
 	receipt := transport.Receipt{ID: t.ID, Queue: q.name}
 	if ent.eta = ent.created; t.ETA.After(now) {
 		ent.eta, receipt.ETA = t.ETA.UnixNano(), t.ETA
-	}
-	if made {
-		ent.flags |= paysEnvelope
 	}
 	if t.ID != "" {
 		ent.more = &details{name: t.ID}
@@ -68,33 +104,27 @@ func (q *queue) enqueue(t *transport.Task, now time.Time, revive bool) (transpor
 	if q.e.cfg.Manual {
 		ent.seq = q.e.seq.Add(1)
 	}
-
-	q.mu.Lock()
-	kind := q.refusal(t.ID, ent.created, revive)
-	if kind != transport.KindOther {
-		q.mu.Unlock()
-		q.e.held.give(ent.size())
-		if kind == transport.KindClosed {
-			return transport.Receipt{}, fail(transport.OpEnqueue, q.name, t.ID, kind, nil)
-		}
-		receipt = transport.Receipt{ID: t.ID, Queue: q.name, Duplicate: true, Finished: kind == transport.KindGone}
-		return receipt, fail(transport.OpEnqueue, q.name, t.ID, kind, nil)
-	}
-	idx, gen := q.add(&ent)
-	q.mu.Unlock()
-
-	if t.ID == "" {
-		receipt.ID = q.ids.id(idx, gen)
-	}
 	return receipt, nil
+}
+
+// refuse gives the room back that prepare took.
+func (q *queue) refuse(t *transport.Task, ent *entry, kind transport.Kind) (transport.Receipt, error) {
+	q.e.held.give(ent.size())
+	err := fail(transport.OpEnqueue, q.name, t.ID, kind, nil)
+	if kind != transport.KindExists && kind != transport.KindGone {
+		return transport.Receipt{}, err
+	}
+	return transport.Receipt{ID: t.ID, Queue: q.name, Duplicate: true, Finished: kind == transport.KindGone}, err
 }
 
 // refusal returns why no task with this id may be stored, KindOther if one may.
 func (q *queue) refusal(id string, now int64, revive bool) transport.Kind {
-	if q.stage == closed {
+	switch {
+	case q.stage == closed:
 		return transport.KindClosed
-	}
-	if id == "" {
+	case q.removed:
+		return transport.KindQueueMissing
+	case id == "":
 		return transport.KindOther
 	}
 	switch ent, _, gone := q.find(id, now); {
@@ -107,15 +137,15 @@ func (q *queue) refusal(id string, now int64, revive bool) transport.Kind {
 }
 
 // add puts the task into the slab and where it waits.
-func (q *queue) add(task *entry) (idx, gen uint32) {
+func (q *queue) add(task *entry, now int64) (idx, gen uint32) {
 	idx, ent := q.tasks.take()
 	task.gen, task.ver, task.flags = ent.gen, ent.ver, task.flags|occupied
 	*ent = *task
 	if name := ent.name(); name != "" {
-		q.names.hold(name, idx, ent.created)
+		q.names.hold(name, idx, now)
 	}
-	q.schedule(idx, ent, ent.created)
-	q.kick(ent.created)
+	q.schedule(idx, ent, now)
+	q.kick(now)
 	return idx, ent.gen
 }
 
@@ -138,6 +168,8 @@ func (q *queue) find(id string, now int64) (_ *entry, idx uint32, gone bool) {
 func (q *queue) schedule(idx uint32, ent *entry, now int64) {
 	switch {
 	case q.e.cfg.Manual:
+		ent.ver++
+		q.e.agenda.add(candidate{q, ref{idx, ent.ver}, ent.gen, ent.eta, ent.seq})
 	case ent.eta <= now:
 		q.ready.push(ref{idx, ent.ver})
 		ent.where = inReady
@@ -172,6 +204,14 @@ func (q *queue) valid(r ref) bool {
 
 // remove makes ent leave the queue. An attempt in flight notices when it ends.
 func (q *queue) remove(idx uint32, ent *entry, now int64) {
+	if j := q.e.cfg.Journal; j != nil {
+		j.Left(q.name, q.id(idx, ent), instant(now))
+	}
+	q.drop(idx, ent, now)
+}
+
+// drop is remove without telling the journal.
+func (q *queue) drop(idx uint32, ent *entry, now int64) {
 	q.unschedule(ent)
 	if name := ent.name(); name != "" {
 		q.names.bury(name, now)

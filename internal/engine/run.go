@@ -3,12 +3,11 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"github.com/typedtasks/typedtasks/internal/lazyctx"
+	"github.com/typedtasks/typedtasks/internal/serving"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -19,8 +18,9 @@ type run struct {
 	delivery transport.Delivery
 
 	env      *envelope
-	packed   []byte // headers that are the task's alone
-	named    string // explicit id
+	handler  transport.Handler // that was called; the worker's, like delivery
+	packed   []byte            // headers that are the task's alone
+	named    string            // explicit id
 	idx, gen uint32
 	first    int64 // when the task's first attempt began
 	calledAt int64 // when RunNow asked for it; 0: an ordinary dispatch
@@ -36,8 +36,17 @@ type outcome struct {
 	status     int
 	retryAfter time.Duration
 	err        error
-	timedOut   bool
+	unanswered bool // the attempt counts, an answer does not
+	brokenOff  bool // neither counts
 }
+
+// For handlers that pass tasks on: errors that tell what an HTTP status cannot.
+var (
+	// ErrUnanswered: nobody answered, and the status stands for that.
+	ErrUnanswered = errors.New("the attempt got no answer")
+	// ErrBrokenOff: the context was canceled, as Shutdown does it, and the attempt does not count.
+	ErrBrokenOff = errors.New("the attempt was broken off")
+)
 
 var (
 	errTimeout = errors.New("the dispatch deadline passed without an answer")
@@ -45,12 +54,10 @@ var (
 	errGoexit  = errors.New("the handler ended its goroutine (runtime.Goexit, or FailNow of a test)")
 )
 
-func ok(status int) bool { return status >= 200 && status <= 299 }
-
 func failure(err error) outcome { return outcome{status: http.StatusInternalServerError, err: err} }
 
 func timeout() outcome {
-	return outcome{status: http.StatusGatewayTimeout, err: errTimeout, timedOut: true}
+	return outcome{status: http.StatusGatewayTimeout, err: errTimeout, unanswered: true}
 }
 
 // call runs r's handler. It never panics; it does not return if the handler ends its goroutine. The mutex is
@@ -63,17 +70,22 @@ func (q *queue) call(base context.Context, r *run) outcome {
 			d.ID = q.ids.id(r.idx, r.gen)
 		}
 	}
-	h := q.e.routes.Load().find(r.env)
+	h := q.e.handler(r.env)
+	if h == nil && r.notice != nil {
+		h = r.handler // withdrawn meanwhile: who ran the last attempt hears of its end
+	}
 	if h == nil {
 		return outcome{status: http.StatusNotFound, err: errNoRoute}
 	}
+	r.handler = h
 	ctx := lazyctx.WithDeadline(base, q.e.contextDeadline(r))
 	defer ctx.Cancel()
-	status, after, err := protect(ctx, h, d)
-	if status < 100 || status > 599 {
-		return failure(errors.Join(fmt.Errorf("the handler answered %d, which is no HTTP status", status), err))
+	status, after, err := serving.Call(ctx, h, d)
+	out := outcome{status: status, retryAfter: after, err: err}
+	if err != nil {
+		out.unanswered, out.brokenOff = errors.Is(err, ErrUnanswered), errors.Is(err, ErrBrokenOff)
 	}
-	return outcome{status: status, retryAfter: after, err: err}
+	return out
 }
 
 // contextDeadline is r's deadline on the clock that contexts go by. In manual mode the engine's own clock stands
@@ -83,23 +95,6 @@ func (e *Engine) contextDeadline(r *run) time.Time {
 		return time.Now().Add(r.env.timeout)
 	}
 	return time.Unix(0, r.deadline)
-}
-
-// protect turns a panic into a failure that carries the stack.
-func protect(ctx context.Context, h transport.Handler, d *transport.Delivery) (status int, after time.Duration, err error) {
-	defer func() {
-		v := recover()
-		if v == nil {
-			return
-		}
-		status, after = http.StatusInternalServerError, 0
-		if cause, is := v.(error); is {
-			err = fmt.Errorf("the handler panicked: %w\n%s", cause, debug.Stack())
-		} else {
-			err = fmt.Errorf("the handler panicked: %v\n%s", v, debug.Stack())
-		}
-	}()
-	return h(ctx, d)
 }
 
 // runHeap orders runs by deadline; each knows its place.

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"net/http"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/serving"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -25,7 +27,7 @@ func (q *queue) settle(r *run, out outcome, now int64) bool {
 // finish is settle for a run whose deadline has not been dealt with.
 func (q *queue) finish(r *run, out outcome, now int64) bool {
 	if r.notice != nil {
-		if ok(out.status) {
+		if serving.OK(out.status) {
 			q.e.exhausted.quarantined(r.notice)
 		}
 		return false
@@ -60,8 +62,15 @@ func (q *queue) book(r *run, out outcome, now int64) *Exhausted {
 		return nil // deleted, or done by another attempt
 	}
 	ent.inflight--
-	if ok(out.status) {
+	if serving.OK(out.status) {
 		q.remove(r.idx, ent, now)
+		return nil
+	}
+	if out.brokenOff {
+		ent.dispatches--
+		if ent.inflight == 0 {
+			q.schedule(r.idx, ent, now)
+		}
 		return nil
 	}
 	more := ent.more
@@ -72,13 +81,17 @@ func (q *queue) book(r *run, out outcome, now int64) *Exhausted {
 	if more.first == 0 || r.first < more.first {
 		more.first = r.first
 	}
-	if !out.timedOut {
+	if !out.unanswered {
 		more.seen++
 		if out.status < 500 {
 			more.executions++
 		}
 	}
-	more.status, more.err = out.status, out.err
+	more.status, more.err = int32(out.status), out.err
+	q.remember(r, ent, now)
+	if q.e.cfg.Brake && !out.unanswered && (out.status == http.StatusTooManyRequests || out.status == http.StatusServiceUnavailable) {
+		q.slow(now)
+	}
 	if ent.inflight > 0 {
 		return nil // RunNow runs it a second time: the last to fail decides
 	}
@@ -105,6 +118,7 @@ func (q *queue) retry(r *run, ent *entry, after time.Duration, now int64) *Exhau
 	delay := min(max(retry.Delay(tries), after), transport.MaxLifetime)
 	ent.eta = min(from+int64(delay), ent.created+maxLifetime) // then it is given up
 	q.schedule(r.idx, ent, now)
+	q.tell(r.idx, ent)
 	return nil
 }
 
@@ -123,7 +137,7 @@ func (q *queue) giveUp(idx uint32, ent *entry, why Reason, now int64) *Exhausted
 		if more.first != 0 {
 			rec.FirstAttempt = instant(more.first)
 		}
-		rec.Executions, rec.LastStatus, rec.LastErr = more.executions, more.status, more.err
+		rec.Executions, rec.LastStatus, rec.LastErr = int(more.executions), int(more.status), more.err
 	}
 	q.remove(idx, ent, now)
 	q.e.exhausted.add(rec)
@@ -136,11 +150,12 @@ func (q *queue) notify(r *run, rec *Exhausted, now int64) bool {
 		return false
 	}
 	r.gaveUp = true
-	if q.e.routes.Load().find(rec.env) == nil {
+	if q.e.handler(rec.env) == nil && r.handler == nil {
 		return false
 	}
 	*r = run{
 		env:      rec.env,
+		handler:  r.handler,
 		deadline: now + int64(rec.env.timeout),
 		notice:   rec,
 		gaveUp:   true,

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"iter"
 
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -36,12 +37,12 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 func (e *Engine) drain() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.stage != serving {
+	if e.stage != open {
 		return
 	}
 	e.stage = draining
 	e.busy.Store(1) // so that it reaches zero below at the earliest
-	for _, q := range *e.queues.Load() {
+	for q := range e.all() {
 		q.mu.Lock()
 		q.stage = draining
 		if q.busy > 0 {
@@ -58,7 +59,7 @@ func (e *Engine) close() (running int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.stage = closed
-	for _, q := range *e.queues.Load() {
+	for q := range e.all() {
 		q.mu.Lock()
 		q.stage = closed
 		running += q.busy
@@ -67,9 +68,25 @@ func (e *Engine) close() (running int) {
 	return running
 }
 
+// all yields every queue, removed ones too. e.mu is held.
+func (e *Engine) all() iter.Seq[*queue] {
+	return func(yield func(*queue) bool) {
+		for _, q := range *e.queues.Load() {
+			if !yield(q) {
+				return
+			}
+		}
+		for _, q := range e.removed {
+			if !yield(q) {
+				return
+			}
+		}
+	}
+}
+
 // checkDrained tells Shutdown when the last handler of q has returned.
 func (q *queue) checkDrained() {
-	if q.busy == 0 && q.stage != serving {
+	if q.busy == 0 && q.stage != open {
 		q.e.leave()
 	}
 }

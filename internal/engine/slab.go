@@ -22,12 +22,13 @@ type entry struct {
 
 // details are what named tasks and those that failed before have.
 type details struct {
-	name       string // explicit id; empty: generated
-	first      int64  // when the first attempt began; 0: none has failed
-	seen       int    // attempts that got an answer
-	executions int    // of these, with a status other than 5xx
-	status     int    // of the last failure
-	err        error
+	name       string   // explicit id; empty: generated
+	first      int64    // when the first attempt began; 0: none has failed
+	err        error    // of the last failure
+	last       *attempt // likewise, if times are kept
+	seen       uint32   // attempts that got an answer
+	executions uint32   // of these, with a status other than 5xx
+	status     int32    // of the last failure
 }
 
 // where tells which structure holds a valid ref to the entry.
