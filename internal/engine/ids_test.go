@@ -46,7 +46,7 @@ func TestID_StaysTaken_For24HoursAfterItsTask(t *testing.T) {
 				wantTaken(t, r, "a", transport.ErrGone)
 				time.Sleep(transport.TombstoneTTL - 1)
 				wantTaken(t, r, "a", transport.ErrGone)
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				r.enqueue(id("a"), in(time.Hour))
 				wantTaken(t, r, "a", transport.ErrExists)
 				time.Sleep(transport.TombstoneTTL + time.Hour)

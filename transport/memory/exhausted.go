@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/typedtasks/typedtasks/internal/engine"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -26,8 +25,8 @@ type Reason string
 
 // The reasons.
 const (
-	OutOfAttempts Reason = Reason(engine.OutOfAttempts) // its retry settings allow no more
-	TooOld        Reason = Reason(engine.TooOld)        // it is past [transport.MaxLifetime]
+	OutOfAttempts Reason = "out of attempts" // its retry settings allow no more
+	TooOld        Reason = "too old"         // it is past [transport.MaxLifetime]
 )
 
 // Exhausted returns the tasks that were given up lately, oldest first, as copies. A task that the handler has

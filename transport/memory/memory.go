@@ -54,7 +54,12 @@ type Transport struct {
 // New returns a transport without tasks. By default a queue comes into being with its first task, has no rate
 // limit, runs 1000 attempts at a time and retries as Cloud Tasks does by default.
 func New(opts ...Option) *Transport {
-	s := settings{Config: engine.Config{Queue: transport.QueueConfig{MaxDispatchesPerSecond: transport.NoRateLimit}}}
+	s := settings{Config: engine.Config{
+		Queue:          transport.QueueConfig{MaxDispatchesPerSecond: transport.NoRateLimit},
+		Capacity:       DefaultCapacity,
+		CapacityBytes:  DefaultCapacityBytes,
+		ExhaustedLimit: DefaultExhaustedLimit,
+	}}
 	for _, o := range opts {
 		if o != nil {
 			o.memory(&s)

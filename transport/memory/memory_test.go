@@ -153,6 +153,19 @@ func TestCapacity_NamesTheOptionThatRaisesIt(t *testing.T) {
 	}
 }
 
+func TestExhausted_TooOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := memory.New()
+		enqueue(t, tr, "a")
+		time.Sleep(transport.MaxLifetime)
+		answer(t, tr, 200)
+		synctest.Wait()
+		if got := tr.Exhausted(); len(got) != 1 || got[0].Reason != memory.TooOld || !got[0].Quarantined || got[0].Attempts != 0 {
+			t.Errorf("Exhausted = %+v", got)
+		}
+	})
+}
+
 func TestExhausted_ListAndRequeue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sick := errors.New("sick")

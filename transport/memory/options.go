@@ -10,11 +10,11 @@ import (
 // Defaults of the options.
 const (
 	// DefaultCapacity is how many tasks a Transport holds.
-	DefaultCapacity = engine.DefaultCapacity
+	DefaultCapacity = 4_000_000
 	// DefaultCapacityBytes is how many bytes of payload a Transport holds: 1 GiB.
-	DefaultCapacityBytes = engine.DefaultCapacityBytes
+	DefaultCapacityBytes = 1 << 30
 	// DefaultExhaustedLimit is how many tasks the list of those given up keeps.
-	DefaultExhaustedLimit = engine.DefaultExhaustedLimit
+	DefaultExhaustedLimit = 1000
 )
 
 // Option sets up a Transport. A value out of range counts as not given.
@@ -29,19 +29,19 @@ func WithCloudTasksDefaults() Option {
 // WithCapacity sets how many tasks may wait or run; [DefaultCapacity] without it, or if n is not positive. It
 // also bounds how many used ids each queue remembers.
 func WithCapacity(n int) Option {
-	return option(func(s *settings) { s.Capacity = n })
+	return option(func(s *settings) { s.Capacity = orDefault(n, DefaultCapacity) })
 }
 
 // WithCapacityBytes sets how many bytes of payload may wait or run; [DefaultCapacityBytes] without it, or if n
 // is not positive.
 func WithCapacityBytes(n int64) Option {
-	return option(func(s *settings) { s.CapacityBytes = n })
+	return option(func(s *settings) { s.CapacityBytes = orDefault(n, DefaultCapacityBytes) })
 }
 
 // WithExhaustedLimit sets how many tasks that were given up are kept, the oldest being dropped for the newest;
 // [DefaultExhaustedLimit] without it, or if n is not positive. Their payloads are bounded too, at 64 MiB.
 func WithExhaustedLimit(n int) Option {
-	return option(func(s *settings) { s.ExhaustedLimit = n })
+	return option(func(s *settings) { s.ExhaustedLimit = orDefault(n, DefaultExhaustedLimit) })
 }
 
 // WithQueues makes queues. What a configuration leaves unset is as for other queues; one that is not valid is
@@ -70,3 +70,10 @@ type settings struct {
 type option func(*settings)
 
 func (o option) memory(s *settings) { o(s) }
+
+func orDefault[N int | int64](n, fallback N) N {
+	if n <= 0 {
+		return fallback
+	}
+	return n
+}
