@@ -196,6 +196,9 @@ func (a *App) check(d Definition, s Spec) (errs []error) {
 			errs = append(errs, fmt.Errorf("payload: %w", err))
 		}
 	}
+	if err := (&transport.Task{Queue: a.cfg.Queue, Header: def.baseHeader(a.cfg.Codec)}).Check(time.Time{}); err != nil {
+		errs = append(errs, fmt.Errorf("headers: %w", err))
+	}
 	if def.policy.Validate() == nil {
 		if err := def.policy.Or(a.cfg.EnqueueRetry).Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("WithEnqueueRetry over Config.EnqueueRetry: %w", err))

@@ -17,14 +17,14 @@ type order struct {
 	*settings
 	app     *App
 	route   *route
-	now     time.Time
+	at      time.Time // see now
 	policy  backoff.Policy
 	retries bool
 }
 
 func (d *definition) enqueue(ctx context.Context, b *Binding, v any, opts []EnqueueOption) (Receipt, error) {
-	o, err := d.order(ctx, b, opts)
-	if err != nil {
+	var o order // on the stack, unless middleware or retries need it for longer
+	if err := d.order(ctx, b, opts, &o); err != nil {
 		return Receipt{}, fmt.Errorf("tasks: %s: %w", d.name, err)
 	}
 	t, err := o.task(ctx, v)
@@ -42,7 +42,8 @@ func (d *definition) enqueueAll(ctx context.Context, b *Binding, vs []any, opts 
 	results := make([]Result, len(vs))
 	fail := func(i int, err error) { results[i].Err = fmt.Errorf("tasks: %s: %w", d.name, err) }
 
-	o, err := d.order(ctx, b, opts)
+	var o order
+	err := d.order(ctx, b, opts, &o)
 	if err == nil && o.id != "" && len(vs) > 1 {
 		err = fmt.Errorf("%w: WithID: one id for several payloads: enqueue them one by one", ErrInvalid)
 	}
@@ -82,42 +83,42 @@ func (o *order) located(t *transport.Task, err error) error {
 	return &transport.Error{Op: transport.OpEnqueue, Queue: t.Queue, ID: t.ID, Err: err}
 }
 
-// order resolves the App and the options of a call.
-func (d *definition) order(ctx context.Context, b *Binding, opts []EnqueueOption) (*order, error) {
+// order resolves the App and the options of a call into o.
+func (d *definition) order(ctx context.Context, b *Binding, opts []EnqueueOption, o *order) error {
 	app, err := b.App(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	rt := app.table.Load().byDef[d]
 	if rt == nil {
-		return nil, fmt.Errorf("%w with App %q", ErrNotRegistered, app.cfg.Name)
+		return fmt.Errorf("%w with App %q", ErrNotRegistered, app.cfg.Name)
 	}
-	o := &order{settings: &d.settings, app: app, route: rt, now: app.now(), policy: rt.policy, retries: rt.retries}
+	*o = order{settings: &d.settings, app: app, route: rt, policy: rt.policy, retries: rt.retries}
 	if len(opts) > 0 {
 		s, err := d.settings.over(opts)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		o.settings = &s
 		if s.hasPolicy {
 			o.policy = s.policy.Or(app.cfg.EnqueueRetry)
 			o.retries = o.policy.Enabled() && !app.eager
 			if err := o.policy.Validate(); err != nil {
-				return nil, fmt.Errorf("%w: WithEnqueueRetry over Config.EnqueueRetry: %w", ErrInvalid, err)
+				return fmt.Errorf("%w: WithEnqueueRetry over Config.EnqueueRetry: %w", ErrInvalid, err)
 			}
 		}
 	}
 	if o.queueFunc != nil && !o.queueByCall {
 		if q := o.queueFunc(ctx); q != "" {
 			if err := transport.CheckQueue(q); err != nil {
-				return nil, fmt.Errorf("%w: OnQueueFunc: %w", ErrInvalid, err)
+				return fmt.Errorf("%w: OnQueueFunc: %w", ErrInvalid, err)
 			}
 			chosen := *o.settings
 			chosen.queue = q
 			o.settings = &chosen
 		}
 	}
-	return o, nil
+	return nil
 }
 
 // task makes the wire form of one payload, checked.
@@ -126,30 +127,53 @@ func (o *order) task(ctx context.Context, v any) (*transport.Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	eta, err := o.when.resolve(o.now, o.app.cfg.MaxETA)
-	if err != nil {
-		return nil, err
-	}
 	t := &transport.Task{
 		ID: o.id, Queue: or(o.queue, o.app.cfg.Queue), URL: o.route.url, Audience: o.app.cfg.Audience,
-		Header: o.header(ctx), Body: body, ETA: eta, Timeout: o.timeout, Retry: o.retry,
+		Body: body, Timeout: o.timeout, Retry: o.retry,
+	}
+	if o.when.option != "" {
+		if t.ETA, err = o.when.resolve(o.now(), o.app.cfg.MaxETA); err != nil {
+			return nil, err
+		}
 	}
 	if t.ID == "" && o.unique {
-		t.ID = uniqueID(o.route.def.name, v, o.window, o.now)
+		t.ID = uniqueID(o.route.def.name, v, o.window, o.now())
 	}
 	if o.app.table.Load().enqueue != nil && t.Retry != nil { // middleware may change what t refers to
 		c := *t.Retry
 		t.Retry = &c
 	}
-	if err := t.Check(o.now); err != nil {
+	h, shared := o.header(ctx)
+	if !shared || len(body) > transport.MaxTaskSize/2 {
+		t.Header = h // else it was checked by Register
+	}
+	if err := o.check(t); err != nil {
 		return nil, err
 	}
+	t.Header = h
 	return t, nil
 }
 
+// check is Task.Check; the time matters to it only where the task has one.
+func (o *order) check(t *transport.Task) error {
+	if t.ETA.IsZero() {
+		return t.Check(t.ETA)
+	}
+	return t.Check(o.now())
+}
+
+// now is the time of the call, the same for all of its payloads.
+func (o *order) now() time.Time {
+	if o.at.IsZero() {
+		o.at = o.app.now()
+	}
+	return o.at
+}
+
 // header is the route's own, shared, as long as neither call nor context nor middleware have a say.
-func (o *order) header(ctx context.Context) http.Header {
-	h, own := o.route.header, false
+func (o *order) header(ctx context.Context) (h http.Header, shared bool) {
+	h = o.route.header
+	own := false
 	def := &o.route.def.settings
 	if o.settings != def {
 		if o.ownHeader {
@@ -170,11 +194,11 @@ func (o *order) header(ctx context.Context) http.Header {
 			}
 		}
 	}
-	h, _ = o.app.addPropagated(ctx, h, own)
+	h, own = o.app.addPropagated(ctx, h, own)
 	if o.app.table.Load().enqueue != nil {
 		h = h.Clone()
 	}
-	return h
+	return h, !own
 }
 
 // resolve turns an option into a time; zero is now.

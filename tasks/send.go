@@ -42,13 +42,14 @@ func (a *App) sendAll(ctx context.Context, ts []*transport.Task) []Result {
 // plainOrder is for tasks that come from no call of Enqueue.
 func (a *App) plainOrder() *order {
 	p := a.cfg.EnqueueRetry
-	return &order{settings: &settings{}, app: a, now: a.now(), policy: p, retries: p.Enabled() && !a.eager}
+	return &order{settings: &settings{}, app: a, policy: p, retries: p.Enabled() && !a.eager}
 }
 
 type orderKey struct{}
 
 func (o *order) in(ctx context.Context) context.Context {
-	return context.WithValue(ctx, orderKey{}, o)
+	kept := *o // o itself may be on the stack
+	return context.WithValue(ctx, orderKey{}, &kept)
 }
 
 // throughChain holds middleware to its contract of one result for each task.
@@ -72,6 +73,11 @@ func (o *order) sendOne(ctx context.Context, t *transport.Task) (Receipt, error)
 		r, err := o.app.cfg.Transport.Enqueue(ctx, t)
 		return o.app.settle(t, r, err)
 	}
+	kept := *o
+	return kept.sendRetried(ctx, t)
+}
+
+func (o *order) sendRetried(ctx context.Context, t *transport.Task) (Receipt, error) {
 	random, err := o.identify(t)
 	if err != nil {
 		return Receipt{}, err
@@ -96,6 +102,11 @@ func (o *order) sendBatch(ctx context.Context, ts []*transport.Task) []Result {
 		}
 		return results
 	}
+	kept := *o
+	return kept.sendBatchRetried(ctx, ts)
+}
+
+func (o *order) sendBatchRetried(ctx context.Context, ts []*transport.Task) []Result {
 	results := make([]Result, len(ts))
 	random := make([]bool, len(ts))
 	open := make([]int, 0, len(ts)) // those without an outcome yet
@@ -196,7 +207,7 @@ func (o *order) identify(t *transport.Task) (random bool, err error) {
 	} else {
 		o.sign(t)
 	}
-	return random, t.Check(o.now)
+	return random, o.check(t)
 }
 
 func (o *order) name() string {
@@ -242,7 +253,7 @@ func (o *order) holds(ctx context.Context, t *transport.Task, r Receipt) bool {
 // enqueued before and the answer was lost.
 func (a *App) sendAnew(ctx context.Context, t *transport.Task) error {
 	o := a.plainOrder()
-	if err := t.Check(o.now); err != nil {
+	if err := o.check(t); err != nil {
 		return err
 	}
 	_, err := o.send(ctx, t)

@@ -84,24 +84,21 @@ func alphanumeric(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// checkHeader refuses headers over the limit and those that would split one.
-func checkHeader(h http.Header) error {
-	n := 0
+// measure counts a header's bytes and values, and refuses what would split one.
+func measure(h http.Header) (bytes, values int, err error) {
 	for k, vs := range h {
-		if !headerToken(k) {
-			return fmt.Errorf("header name %q is not a valid HTTP token", k)
+		if err == nil && !headerToken(k) {
+			err = fmt.Errorf("header name %q is not a valid HTTP token", k)
 		}
 		for _, v := range vs {
-			n += len(k) + len(v)
-			if !headerValue(v) {
-				return fmt.Errorf("header %s holds a control character", k)
+			bytes += len(k) + len(v)
+			values++
+			if err == nil && !headerValue(v) {
+				err = fmt.Errorf("header %s holds a control character", k)
 			}
 		}
 	}
-	if n > MaxHeaderBytes {
-		return lengthError{what: "header", got: n, most: MaxHeaderBytes}
-	}
-	return nil
+	return bytes, values, err
 }
 
 func headerToken(s string) bool {

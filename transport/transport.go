@@ -81,13 +81,13 @@ type Result struct {
 // Size estimates how many bytes the task occupies once stored, as Cloud Tasks counts them: body, URL, id,
 // headers and a fixed share for names and times. It errs on the high side by at most a few hundred bytes.
 func (t *Task) Size() int {
-	n := sizeReserve + len(t.Body) + len(t.URL) + len(t.Audience) + len(t.Queue) + len(t.ID)
-	for k, vs := range t.Header {
-		for _, v := range vs {
-			n += len(k) + len(v) + headerOverhead
-		}
-	}
-	return n
+	bytes, values, _ := measure(t.Header)
+	return t.sizeWith(bytes, values)
+}
+
+func (t *Task) sizeWith(headerBytes, headerValues int) int {
+	return sizeReserve + len(t.Body) + len(t.URL) + len(t.Audience) + len(t.Queue) + len(t.ID) +
+		headerBytes + headerValues*headerOverhead
 }
 
 // Check reports why no driver should accept the task at the time now: a bad queue or task id, headers or
@@ -102,28 +102,29 @@ func (t *Task) Check(now time.Time) error {
 			return &Error{Op: OpEnqueue, Queue: t.Queue, ID: t.ID, Kind: KindInvalid, Err: err}
 		}
 	}
-	if n := t.Size(); n > MaxTaskSize {
+	bytes, values, bad := measure(t.Header) // once: it is most of what Check costs
+	if n := t.sizeWith(bytes, values); n > MaxTaskSize {
 		return &Error{Op: OpEnqueue, Queue: t.Queue, ID: t.ID, Kind: KindTooLarge, Err: sizeError{got: n}}
 	}
 	if !t.ETA.IsZero() && t.ETA.Sub(now) > MaxDelay {
 		return &Error{Op: OpEnqueue, Queue: t.Queue, ID: t.ID, Kind: KindTooFar, Err: farError{eta: t.ETA, now: now}}
 	}
-	return t.checkRest()
+	return t.checkRest(bytes, bad)
 }
 
-// checkRest holds what is rarely set, so that Check stays cheap on the common path.
-func (t *Task) checkRest() error {
-	var err error
+// checkRest holds what is rarely wrong.
+func (t *Task) checkRest(headerBytes int, bad error) error {
+	err := bad
 	switch {
+	case err != nil:
+	case headerBytes > MaxHeaderBytes:
+		err = lengthError{what: "header", got: headerBytes, most: MaxHeaderBytes}
 	case t.Timeout != 0 && (t.Timeout < MinTimeout || t.Timeout > MaxTimeout):
 		err = timeoutError{got: t.Timeout}
 	case len(t.URL) > MaxURL:
 		err = lengthError{what: "URL", got: len(t.URL), most: MaxURL}
 	case t.Retry != nil:
 		err = t.Retry.Validate()
-	}
-	if err == nil && t.Header != nil {
-		err = checkHeader(t.Header)
 	}
 	if err == nil {
 		return nil
