@@ -25,11 +25,15 @@ const (
 // HeadersFrom returns the propagated headers that ctx carries: of the request under which it runs, or of the
 // task whose function it was given. The result is the caller's own; nil without any.
 func HeadersFrom(ctx context.Context) http.Header {
-	h, _ := ctx.Value(headersKey{}).(http.Header)
-	if len(h) == 0 {
-		return nil
+	switch h := ctx.Value(headersKey{}).(type) {
+	case freshHeader:
+		return http.Header(h)
+	case http.Header:
+		if len(h) > 0 {
+			return h.Clone()
+		}
 	}
-	return h.Clone()
+	return nil
 }
 
 // ContextWithHeaders returns a ctx whose headers ride along on everything enqueued or published under it, as
@@ -56,6 +60,20 @@ func (a *App) Propagate(next http.Handler) http.Handler {
 
 type headersKey struct{}
 
+// freshHeader is the value of headersKey where it was made for who asked, and nobody else has it.
+type freshHeader http.Header
+
+// carriedBy returns ctx's headers, only to be read.
+func carriedBy(ctx context.Context) http.Header {
+	switch h := ctx.Value(headersKey{}).(type) {
+	case freshHeader:
+		return http.Header(h)
+	case http.Header:
+		return h
+	}
+	return nil
+}
+
 // pick copies the propagated headers out of h, several values of one name joined by commas; nil if none.
 func (a *App) pick(h http.Header) http.Header {
 	var picked http.Header
@@ -78,7 +96,7 @@ func (a *App) pick(h http.Header) http.Header {
 // addPropagated puts ctx's headers on a task. own says whether h may be changed; a header set by the task or
 // the call wins over a propagated one.
 func (a *App) addPropagated(ctx context.Context, h http.Header, own bool) (http.Header, bool) {
-	carried, _ := ctx.Value(headersKey{}).(http.Header)
+	carried := carriedBy(ctx)
 	if len(carried) == 0 {
 		return h, own
 	}

@@ -39,7 +39,7 @@ func (r *run) Value(key any) any {
 	case appKey:
 		return r.app
 	case headersKey:
-		return r.app.pick(r.delivery.Header)
+		return freshHeader(r.app.pick(r.delivery.Header))
 	}
 	return r.Context.Value(key)
 }
