@@ -47,8 +47,8 @@ type App struct {
 // function's outcome is the error that next returns.
 type Middleware func(next Handler) Handler
 
-// EnqueueFunc enqueues tasks: one result each, in order. Middleware may change the tasks, and owns them while
-// it runs.
+// EnqueueFunc enqueues tasks: one result each, in order. Middleware may change the tasks, whose Header is never nil,
+// and owns them while it runs. A payload that does not validate never gets there.
 type EnqueueFunc func(ctx context.Context, ts []*transport.Task) []Result
 
 // table is an immutable view of the App's definitions, replaced as a whole, so that deliveries and enqueues
@@ -141,7 +141,7 @@ func (a *App) Register(defs ...Definition) error {
 	for _, d := range all {
 		seen[d.binding()] = true
 		for _, path := range a.paths(d.Spec()) {
-			taken[path] = describe(d.Spec())
+			taken[path] = owner(d.Spec())
 		}
 	}
 	for i, d := range defs {
@@ -160,12 +160,12 @@ func (a *App) Register(defs ...Definition) error {
 		}
 		paths := a.paths(s)
 		for _, path := range paths {
-			if owner, ok := taken[path]; ok {
-				errs = append(errs, fmt.Errorf("%s: the path %q is served by %s already: choose another name with WithName", describe(s), path, owner))
+			if by, ok := taken[path]; ok {
+				errs = append(errs, fmt.Errorf("%s: the path %q is served by %s already: choose another name with WithName", describe(s), path, by))
 			}
 		}
 		for _, path := range paths {
-			taken[path] = describe(s)
+			taken[path] = owner(s)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -196,7 +196,7 @@ func (a *App) check(d Definition, s Spec) (errs []error) {
 			errs = append(errs, fmt.Errorf("payload: %w", err))
 		}
 	}
-	if err := (&transport.Task{Queue: a.cfg.Queue, Header: def.baseHeader(a.cfg.Codec)}).Check(time.Time{}); err != nil {
+	if err := transport.CheckHeader(def.baseHeader(a.cfg.Codec)); err != nil {
 		errs = append(errs, fmt.Errorf("headers: %w", err))
 	}
 	if def.policy.Validate() == nil {
@@ -319,6 +319,22 @@ func (a *App) now() time.Time {
 		return a.clock.Now()
 	}
 	return time.Now()
+}
+
+// String names the App in errors.
+func (a *App) String() string {
+	if a.cfg.Name == "" {
+		return "the App"
+	}
+	return fmt.Sprintf("the App %q", a.cfg.Name)
+}
+
+// owner is describe with the payload's type: two tasks whose types have one name collide.
+func owner(s Spec) string {
+	if s.Payload == nil {
+		return describe(s)
+	}
+	return fmt.Sprintf("%s of %s", describe(s), s.Payload)
 }
 
 func describe(s Spec) string {

@@ -24,15 +24,15 @@ func (b *Binding) App(ctx context.Context) (*App, error) {
 			return app, nil
 		}
 		if app.released.Load() {
-			return nil, fmt.Errorf("%w with App %q, which is in the context: %w", ErrNotRegistered, app.cfg.Name, ErrShutdown)
+			return nil, fmt.Errorf("%w any more with %s in the context: %w", ErrNotRegistered, app, ErrShutdown)
 		}
-		return nil, fmt.Errorf("%w with App %q, which is in the context: pass it to that App's Register", ErrNotRegistered, app.cfg.Name)
+		return nil, fmt.Errorf("%w with %s in the context: pass it to that App's Register", ErrNotRegistered, app)
 	}
 	switch len(apps) {
 	case 1:
 		return apps[0], nil
 	case 0:
-		return nil, fmt.Errorf("%w with any live App: pass it to App.Register first", ErrNotRegistered)
+		return nil, fmt.Errorf("%w with any live App: pass it to App.Register first, and use it before that App's Shutdown", ErrNotRegistered)
 	default:
 		return nil, fmt.Errorf("%w: choose one with app.Context(ctx)", ErrAmbiguousApp)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -120,6 +121,9 @@ func (c Config) resolve() (Config, error) {
 	if c.Eager {
 		c.Transport = eager.New()
 	}
+	if v := reflect.ValueOf(c.Transport); v.Kind() == reflect.Pointer && v.IsNil() { // also a nil of some driver's type
+		c.Transport = nil
+	}
 	if c.Transport == nil {
 		problem("Transport is nil: use memory.New() to run tasks in this process, or set Config.Eager")
 	}
@@ -133,9 +137,10 @@ func (c Config) resolve() (Config, error) {
 	case local:
 		c.Endpoint = localEndpoint
 	case c.Transport != nil:
-		problem("Endpoint is empty: set the URL where %T is to deliver, such as https://shop.example.com/_tasks", c.Transport)
+		problem("Endpoint is empty: set the URL where %T is to deliver, such as https://shop.example.com/_tasks"+
+			" (a transport that wraps a local one shows it by a method Unwrap() transport.Transport)", c.Transport)
 	}
-	if u, err := url.Parse(c.Endpoint); err == nil {
+	if u, err := url.Parse(c.Endpoint); err == nil && checkEndpoint(c.Endpoint) == nil {
 		if c.MountPath == "" {
 			c.MountPath = u.Path
 		}

@@ -91,7 +91,7 @@ func (d *definition) order(ctx context.Context, b *Binding, opts []EnqueueOption
 	}
 	rt := app.table.Load().byDef[d]
 	if rt == nil {
-		return fmt.Errorf("%w with App %q", ErrNotRegistered, app.cfg.Name)
+		return fmt.Errorf("%w with %s", ErrNotRegistered, app)
 	}
 	*o = order{settings: &d.settings, app: app, route: rt, policy: rt.policy, retries: rt.retries}
 	if len(opts) > 0 {
@@ -220,8 +220,8 @@ func (w when) resolve(now time.Time, most time.Duration) (time.Time, error) {
 	case "At":
 		return w.t, nil
 	case "In":
-		return now.Add(d), nil
+		return now.Add(d).Round(0), nil // without the monotonic clock, which no wire carries
 	default:
-		return now.Add(rand.N(d)), nil
+		return now.Add(rand.N(d)).Round(0), nil
 	}
 }

@@ -90,7 +90,7 @@ func TestEnqueue_InvalidPayload_ListsFieldsByTheirJSONNames(t *testing.T) {
 	if !reflect.DeepEqual(invalid.Fields, want) {
 		t.Errorf("fields are %v, want %v", invalid.Fields, want)
 	}
-	enqSays(t, err, "tasks: order:", "email: email", "address.zip_code: len=5")
+	enqSays(t, err, "tasks: order:", "email fails rule email", "address.zip_code fails rule len=5")
 	if fake.calls != 0 {
 		t.Error("an invalid payload was sent")
 	}
@@ -138,12 +138,12 @@ func enqInvalid[T any](p T, says string, cause error) func(*testing.T) {
 func TestEnqueue_InvalidPayload_OfAnyKind(t *testing.T) {
 	t.Parallel()
 	var none *enqMail
-	t.Run("struct", enqInvalid(enqMail{}, "to: required", nil))
-	t.Run("pointer", enqInvalid(&enqMail{}, "to: required", nil))
+	t.Run("struct", enqInvalid(enqMail{}, "to fails rule required", nil))
+	t.Run("pointer", enqInvalid(&enqMail{}, "to fails rule required", nil))
 	t.Run("nil pointer", enqInvalid(none, "nil", nil))
 	t.Run("nil behind a pointer", enqInvalid(&none, "nil", nil))
-	t.Run("slice", enqInvalid([]enqMail{{To: "a"}, {}}, "[1].to: required", nil))
-	t.Run("map", enqInvalid(map[string]enqMail{"k": {}}, "[k].to: required", nil))
+	t.Run("slice", enqInvalid([]enqMail{{To: "a"}, {}}, "[1].to fails rule required", nil))
+	t.Run("map", enqInvalid(map[string]enqMail{"k": {}}, "[k].to fails rule required", nil))
 	t.Run("Validate", enqInvalid(enqRange{2, 1}, "from is after to", errEnqOrder))
 	t.Run("Validate on a pointer receiver", enqInvalid(enqRangePointer{2, 1}, "from is after to", errEnqOrder))
 	t.Run("Validate of an element", enqInvalid([]enqRange{{1, 2}, {2, 1}}, "from is after to", errEnqOrder))

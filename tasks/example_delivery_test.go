@@ -46,7 +46,7 @@ func ExampleApp_ServeHTTP() {
 	}
 	// Output:
 	// 200 {"status":"executed","result":"bill 7 is sent","error":null}
-	// 400 {"status":"rejected","result":null,"error":"payload is not valid: number: required"}
+	// 400 {"status":"rejected","result":null,"error":"payload is not valid: number fails rule required"}
 }
 
 func ExampleMetadataFrom() {
@@ -110,7 +110,7 @@ func ExampleConfig_quarantine() {
 		return
 	}
 	<-done
-	// Output: Bill {"number":7} after 3 attempts: out of attempts, the last answered with 500
+	// Output: Bill {"number":7} after 3 attempts: out of attempts: no such customer
 }
 
 func ExampleApp_Shutdown() {
@@ -145,7 +145,7 @@ func ExampleApp_Shutdown() {
 	// Output:
 	// bill 7 is sent
 	// shut down: <nil>
-	// tasks: Bill: not registered with any live App: pass it to App.Register first
+	// tasks: Bill: not registered with any live App: pass it to App.Register first, and use it before that App's Shutdown
 }
 
 func ExampleTask_Debug() {

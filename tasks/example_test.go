@@ -56,7 +56,7 @@ func Example() {
 	// Unordered output:
 	// enqueued on queue shop <nil>
 	// welcome, ana@example.com
-	// tasks: Welcome: payload is not valid: email: email
+	// tasks: Welcome: payload is not valid: email fails rule email
 	// shut down <nil>
 }
 
@@ -148,7 +148,7 @@ func ExampleTask_EnqueueAll() {
 	fmt.Println(app.Shutdown(ctx))
 	// Output:
 	// "mail" <nil>
-	// "" tasks: Welcome: payload is not valid: email: email
+	// "" tasks: Welcome: payload is not valid: email fails rule email
 	// "mail" <nil>
 	// <nil>
 }
@@ -169,7 +169,7 @@ func ExampleTask_Run() {
 	// Output:
 	// sending to ana@example.com in the caller: true
 	// the mail server is out
-	// tasks: Welcome: payload is not valid: email: required
+	// tasks: Welcome: payload is not valid: email fails rule required
 	// <nil>
 }
 

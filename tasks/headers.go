@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/textproto"
 	"strings"
-	"time"
 
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -124,7 +123,7 @@ func cloneHeader(h http.Header, more int) http.Header {
 // checkUserHeader refuses what would split a header and what belongs to the platform or to us.
 func checkUserHeader(key, value string) error {
 	if err := checkHeader(key, value); err != nil {
-		return fmt.Errorf("header %q: %w", key, err)
+		return err
 	}
 	if name := textproto.CanonicalMIMEHeaderKey(key); reservedHeader(name) {
 		return fmt.Errorf("header %q is reserved: it is set by the platform or by this package", key)
@@ -134,7 +133,7 @@ func checkUserHeader(key, value string) error {
 
 // checkHeader refuses what no transport takes.
 func checkHeader(key, value string) error {
-	return (&transport.Task{Queue: "q", Header: http.Header{key: {value}}}).Check(time.Time{})
+	return transport.CheckHeader(http.Header{key: {value}})
 }
 
 // reservedHeader names what Cloud Tasks ignores or replaces, and our own. X-CloudTasks-Projectname is neither:

@@ -115,6 +115,8 @@ func encodeResult(v any) (b []byte, err error) {
 func (a *App) serveUnknown(w http.ResponseWriter, r *http.Request) {
 	path, below := strings.CutPrefix(r.URL.Path, a.cfg.MountPath+"/")
 	section, name, _ := strings.Cut(path, "/")
+	a.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "tasks: no definition is served at this path: check Config.Endpoint, Config.MountPath and the names registered",
+		slog.String("path", r.URL.Path), slog.String("mount", a.cfg.MountPath+"/"))
 	if a.cfg.Quarantine == nil || !below || name == "" || section != a.cfg.TasksPath && section != a.cfg.SubscriptionsPath {
 		answer(w, http.StatusNotFound, "not_found", "")
 		return

@@ -92,6 +92,9 @@ func (a *App) limits(ctx context.Context, m Metadata) (transport.RetryConfig, er
 	if m.SchedulerJob != "" && m.Queue == "" {
 		return transport.RetryConfig{}, fmt.Errorf("%w: the retry limit of scheduler job %q", ErrUnknown, m.SchedulerJob)
 	}
+	if m.Queue == "" {
+		return transport.RetryConfig{}, fmt.Errorf("%w: the delivery names no queue", ErrUnknown)
+	}
 	if c, ok := a.queueLimits.Load(m.Queue); ok {
 		return c.(transport.RetryConfig), nil
 	}
@@ -159,8 +162,8 @@ func (r *run) metadata() Metadata {
 		Project: first(h[headerProject]), RetryReason: first(h[headerReason]),
 		platformAttempt: max(d.Attempt, 1), firstAttempt: d.FirstAttempt, retry: d.Retry,
 	}
-	if id := first(h[headerID]); id != "" && transport.CheckID(id) == nil {
-		m.ID = id
+	if id := first(h[headerID]); id == "" || transport.CheckID(id) == nil {
+		m.ID = or(id, m.ID)
 		m.Attempt += count(first(h[headerAttempts]))
 	}
 	if job := first(h[headerJob]); job != "" {

@@ -19,7 +19,7 @@ func (d *definition) run(ctx context.Context, b *Binding, v any) (any, error) {
 	}
 	rt := app.table.Load().byDef[d]
 	if rt == nil {
-		return nil, fmt.Errorf("tasks: %s: %w with App %q", d.name, ErrNotRegistered, app.cfg.Name)
+		return nil, fmt.Errorf("tasks: %s: %w with %s", d.name, ErrNotRegistered, app)
 	}
 	body, err := app.encode(d, v)
 	if err != nil {
@@ -155,7 +155,7 @@ func (d *definition) inspect(ctx context.Context, b *Binding) (*App, *route, tra
 	}
 	rt := app.table.Load().byDef[d]
 	if rt == nil {
-		return nil, nil, nil, fmt.Errorf("%w with App %q", ErrNotRegistered, app.cfg.Name)
+		return nil, nil, nil, fmt.Errorf("%w with %s", ErrNotRegistered, app)
 	}
 	in, err := transport.As[transport.Inspector](app.cfg.Transport)
 	return app, rt, in, err

@@ -65,7 +65,8 @@ func WithAliases(names ...string) Option { return aliasesOption(slices.Clone(nam
 // as long as the platform remembers its id: while it waits or runs, and up to 24 h after it finished. That
 // is longer than "while it waits": to run again soon, use [UniqueFor].
 //
-// A duplicate is no error: Receipt.Duplicate is true and Receipt.ID names the task that holds the id.
+// A duplicate is no error: Receipt.Duplicate is true and Receipt.ID names the task that holds the id. Give payloads
+// that differ a UniqueKey, or all but the first are duplicates.
 func Unique() Option { return uniqueOption(0) }
 
 // UniqueFor makes one task per UniqueKey() and window of d, at most 24 h. Windows are aligned to the Unix

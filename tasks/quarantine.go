@@ -122,6 +122,9 @@ func (a *App) exhausted(ctx context.Context, rt *route, d *transport.Delivery) (
 	}
 	r := &run{Context: ctx, app: a, route: rt, delivery: d, source: inProcess}
 	v := verdict{outcome: OutcomeFailed, err: fmt.Errorf("out of attempts, the last answered with %d", d.PreviousResponse)}
+	if d.LastErr != nil {
+		v.err = fmt.Errorf("out of attempts: %w", d.LastErr)
+	}
 	v = r.quarantine(v)
 	r.log(v)
 	return v.outcome.status(), 0, v.err

@@ -35,7 +35,7 @@ var dlvHopeless = []struct {
 }{
 	{name: "does not decode", path: "/tasks/order", body: `{"id": `, code: 400, quarantine: true, kept: "order", kind: tasks.KindTask, reason: "payload is not valid json"},
 	{name: "does not decode, by an alias", path: "/tasks/old-order", body: "\xff\x00", code: 400, quarantine: true, kept: "order", kind: tasks.KindTask, reason: "payload is not valid json"},
-	{name: "does not validate", path: "/tasks/order", body: `{}`, code: 400, quarantine: true, kept: "order", kind: tasks.KindTask, reason: "id: required"},
+	{name: "does not validate", path: "/tasks/order", body: `{}`, code: 400, quarantine: true, kept: "order", kind: tasks.KindTask, reason: "id fails rule required"},
 	{name: "names no task", path: "/tasks/nobody", body: dlvBody, code: 404, quarantine: true, kept: "nobody", reason: `"nobody"`},
 	{name: "names no task, in several parts", path: "/tasks/a/../b", body: dlvBody, code: 404, quarantine: true, kept: "a/../b", reason: `"a/../b"`},
 	{name: "names no subscription", path: "/subscriptions/nobody", body: dlvBody, code: 404, quarantine: true, kept: "nobody", reason: `"nobody"`},
@@ -204,11 +204,11 @@ func TestQuarantine_OverMemory(t *testing.T) {
 		attempt int
 		reason  string
 	}{
-		{name: "out of attempts", fn: dlvReturns(errDlv), kept: "order", attempt: 3, reason: "500"},
-		{name: "out of attempts, at once", fn: dlvReturns(tasks.RetryAfter(time.Hour, nil)), kept: "order", attempt: 3, reason: "503"},
-		{name: "out of time", fn: func(ctx context.Context, _ dlvOrder) error { <-ctx.Done(); return ctx.Err() }, kept: "order", attempt: 3, reason: "504"},
+		{name: "out of attempts", fn: dlvReturns(errDlv), kept: "order", attempt: 3, reason: "out of paper"},
+		{name: "out of attempts, at once", fn: dlvReturns(tasks.RetryAfter(time.Hour, nil)), kept: "order", attempt: 3, reason: "retry after 1h"},
+		{name: "out of time", fn: func(ctx context.Context, _ dlvOrder) error { <-ctx.Done(); return ctx.Err() }, kept: "order", attempt: 3, reason: "the dispatch deadline passed"},
 		{name: "does not decode", url: "/tasks/order", body: "x", kept: "order", attempt: 1, reason: "json"},
-		{name: "does not validate", url: "/tasks/order", body: "{}", kept: "order", attempt: 1, reason: "id: required"},
+		{name: "does not validate", url: "/tasks/order", body: "{}", kept: "order", attempt: 1, reason: "id fails rule required"},
 		{name: "names no task", url: "/tasks/nobody", body: dlvBody, kept: "nobody", attempt: 1, reason: `"nobody"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -106,9 +106,11 @@ func (a *App) serveLocal(ctx context.Context, d *transport.Delivery) (int, time.
 		defer a.gate.leave()
 	}
 	v := a.deliver(ctx, rt, d, src)
-	status, err := v.outcome.status(), v.forCaller(rt)
-	if src == inCaller && err != nil && status < 300 { // snoozed: in the caller that is none
-		status = http.StatusInternalServerError
+	status, err := v.outcome.status(), v.err
+	if src == inCaller {
+		if err = v.forCaller(rt); err != nil && status < 300 { // snoozed: in the caller that is none
+			status = http.StatusInternalServerError
+		}
 	}
 	return status, v.retryAfter(), err
 }
@@ -125,7 +127,7 @@ func (v verdict) forCaller(rt *route) error {
 	}
 	text := v.err.Error()
 	if v.outcome == OutcomeSnoozed || v.outcome == OutcomeRetryLater {
-		text = fmt.Sprintf("tasks: %s: %s, but it ran in its caller", rt.spec.Name, text)
+		text += ", but it ran in its caller"
 	}
 	for ok { // a directive's reason may hold another
 		v.err = d.err

@@ -30,7 +30,7 @@ func (r *run) snoozed(d time.Duration) *transport.Task {
 		Body:    slices.Clone(r.delivery.Body), // middleware may change it
 		Timeout: r.delivery.Timeout, Retry: r.delivery.Retry,
 	}
-	if t.Timeout == 0 {
+	if t.Timeout == 0 || t.Timeout == transport.DefaultTimeout && r.delivery.Header[headerTimeout] == nil { // a local driver says the default
 		t.Timeout = r.route.spec.Timeout
 	}
 	if d > 0 {

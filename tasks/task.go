@@ -14,10 +14,11 @@ type Task[T any] struct {
 	def *definition
 }
 
-// Receipt tells what became of an enqueued task.
+// Receipt tells what became of an enqueued task: ID, Queue, ETA (zero: at once), Duplicate (the id was taken, nothing
+// was enqueued) and Finished (its holder has already run).
 type Receipt = transport.Receipt
 
-// Result is the outcome of one payload of EnqueueAll.
+// Result is the outcome of one payload of EnqueueAll: Receipt or Err.
 type Result = transport.Result
 
 // New defines a task that runs fn. It never fails: what is wrong with the definition is an error of

@@ -12,7 +12,8 @@ import (
 const mostRuns = 10_000
 
 // Drain runs what is due, in the test's own goroutine, and moves the clock to what is due next, retries and ETAs
-// included, until nothing is left but periodic work. If there is still work after 10,000 runs it fails the test
+// included, until nothing is left but periodic work. A task that fails every attempt ends there too: see
+// [RequireNoneGivenUp]. If there is still work after 10,000 runs it fails the test
 // and names what still turns.
 func (r *Recorder) Drain() {
 	r.t.Helper()

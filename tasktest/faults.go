@@ -10,7 +10,8 @@ func (r *Recorder) FailNext(n int, err error) {
 }
 
 // FailAfterCommit lets the next n enqueues succeed and answer err all the same, as when an answer is lost on its
-// way: the task is there. What counts is as with FailNext; after both, the faults come in the order of the calls.
+// way: the task is there, and each of the n answers is lost, that it is a duplicate too. Faults set by several calls
+// of FailNext and FailAfterCommit come one after the other, in the order of those calls.
 func (r *Recorder) FailAfterCommit(n int, err error) {
 	r.t.Helper()
 	r.fault("FailAfterCommit", n, fault{err: err, committed: true})

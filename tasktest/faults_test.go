@@ -45,7 +45,10 @@ func TestFailAfterCommit_AnswerIsLost_TaskIsNot(t *testing.T) {
 	}
 	tasktest.RequireEnqueued(t, rec, order, tasktest.WithID("o1"))
 
-	rec.FailAfterCommit(1, errBoom) // what refuses the task comes first
+	rec.FailAfterCommit(1, errBoom) // that it is a duplicate is an answer too
+	if r, err := order.Enqueue(rec.Context(), Order{1}, tasks.WithID("o1")); !errors.Is(err, errBoom) {
+		t.Errorf("got %+v, %v, want %v", r, err, errBoom)
+	}
 	if r, err := order.Enqueue(rec.Context(), Order{1}, tasks.WithID("o1")); err != nil || !r.Duplicate {
 		t.Errorf("got %+v, %v, want a duplicate", r, err)
 	}

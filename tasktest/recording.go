@@ -55,6 +55,9 @@ func (s *recording) Enqueue(ctx context.Context, t *transport.Task) (transport.R
 	at := s.Now()
 	r, err := s.Engine.Enqueue(ctx, t)
 	if err != nil {
+		if kind := transport.KindOf(err); f.err != nil && (kind == transport.KindExists || kind == transport.KindGone) {
+			return transport.Receipt{}, f.err // it is there, and this answer is lost as well
+		}
 		return r, err
 	}
 	e := newEntry(s.name(t.URL), t, r, at)

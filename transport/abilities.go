@@ -70,8 +70,9 @@ type Delivery struct {
 	FirstAttempt     time.Time // when the first attempt began; zero where the driver cannot tell
 
 	// Exhausted marks a notice instead of an attempt: the driver gives up on the task, and this is the last that
-	// is heard of it. PreviousResponse tells how its last attempt ended.
+	// is heard of it. PreviousResponse tells how its last attempt ended, and LastErr why, where that is known.
 	Exhausted bool
+	LastErr   error
 }
 
 // Handler runs one delivery. A status of 200 to 299 means done; anything else failed. retryAfter, if positive,

@@ -132,7 +132,7 @@ func (e *Error) Error() string {
 		b.WriteString(" task \"" + e.ID + "\"")
 	}
 	if e.Queue != "" {
-		if e.ID != "" {
+		if e.ID != "" || e.Op == OpEnqueue || e.Op == OpGet || e.Op == OpDelete || e.Op == OpRun || e.Op == OpList {
 			b.WriteString(" on")
 		}
 		b.WriteString(" queue \"" + e.Queue + "\"")

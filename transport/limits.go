@@ -51,7 +51,7 @@ const (
 // CheckQueue reports why s cannot be a queue's id: letters, digits and hyphens, 1 to 100 of them.
 func CheckQueue(s string) error {
 	if s == "" {
-		return fmt.Errorf("no queue is named: set Task.Queue")
+		return fmt.Errorf("the queue id is empty")
 	}
 	if len(s) > MaxQueueID {
 		return lengthError{what: "queue id", got: len(s), most: MaxQueueID}
@@ -82,6 +82,15 @@ func CheckID(s string) error {
 
 func alphanumeric(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+// CheckHeader reports why no task can carry h: a name or value that would split a header, or too many bytes.
+func CheckHeader(h http.Header) error {
+	bytes, _, err := measure(h)
+	if err == nil && bytes > MaxHeaderBytes {
+		err = lengthError{what: "header", got: bytes, most: MaxHeaderBytes}
+	}
+	return err
 }
 
 // measure counts a header's bytes and values, and refuses what would split one.

@@ -23,7 +23,7 @@ func TestTask_Check(t *testing.T) {
 	}{
 		{"least", func(*transport.Task) {}, nil, ""},
 		{"longest ids", func(t *transport.Task) { t.Queue, t.ID = strings.Repeat("q", 100), strings.Repeat("i", 500) }, nil, ""},
-		{"no queue", func(t *transport.Task) { t.Queue = "" }, transport.ErrInvalid, "no queue is named"},
+		{"no queue", func(t *transport.Task) { t.Queue = "" }, transport.ErrInvalid, "the queue id is empty"},
 		{"queue with an underscore", func(t *transport.Task) { t.Queue = "a_b" }, transport.ErrInvalid, "letters, digits and hyphens"},
 		{"queue too long", func(t *transport.Task) { t.Queue = strings.Repeat("q", 101) }, transport.ErrInvalid, "limit of 100"},
 		{"id with a slash", func(t *transport.Task) { t.ID = "a/b" }, transport.ErrInvalid, `not '/'`},

@@ -24,7 +24,7 @@ POST /signup       a typed task, validated and executed
  T.TTTs  Welcome   executed     XXXXXXXX  attempt 1
 
 POST /signup       a payload that breaks its rules, answered with 400
- T.TTTs  Welcome   rejected               email: email, user_id: required
+ T.TTTs  Welcome   rejected               email fails rule email, user_id fails rule required
 
 POST /orders       retried twice; then it enqueues another task, delayed
  T.TTTs  Payment   enqueued     XXXXXXXX  {"order":17,"cents":4200}
@@ -54,7 +54,7 @@ from code          out of attempts: quarantined
  T.TTTs  Stock     retried      XXXXXXXX  attempt 1, the supplier is gone
  T.TTTs  Stock     retried      XXXXXXXX  attempt 2, the supplier is gone
  T.TTTs  Stock     failed       XXXXXXXX  attempt 3, the supplier is gone
- T.TTTs  Stock     quarantined  XXXXXXXX  out of attempts, the last answered with 500
+ T.TTTs  Stock     quarantined  XXXXXXXX  out of attempts: the supplier is gone
 
 POST /_tasks/...   a push over HTTP, as Cloud Tasks sends it
  T.TTTs  Welcome   executed     push-1    attempt 1

@@ -166,6 +166,7 @@ func (q *queue) notify(r *run, rec *Exhausted, now int64) bool {
 			PreviousResponse: rec.LastStatus,
 			FirstAttempt:     rec.FirstAttempt,
 			Exhausted:        true,
+			LastErr:          rec.LastErr,
 		},
 	}
 	q.enter(r)

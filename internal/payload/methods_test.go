@@ -62,7 +62,7 @@ func TestValidate_ValidateMethods_AreCalledOnceTagsPass(t *testing.T) {
 	}{
 		"value's":                  {validate(t, val, span{2, 1}), early},
 		"value's, valid":           {validate(t, val, span{1, 2}), ""},
-		"tags first":               {validate(t, val, span{0, 0}), "from: min=1"},
+		"tags first":               {validate(t, val, span{0, 0}), "from fails rule min=1"},
 		"of a pointer payload":     {validate(t, val, &span{2, 1}), early},
 		"pointer's":                {validate(t, val, gap{2, 1}), early},
 		"pointer's, of a pointer":  {validate(t, val, &gap{2, 1}), early},
@@ -80,7 +80,7 @@ func TestValidate_ValidateMethods_AreCalledOnceTagsPass(t *testing.T) {
 		"only one level down":      {validate(t, val, [][]span{{{2, 1}}}), ""},
 		"not of fields":            {validate(t, val, struct{ S span }{span{2, 1}}), ""},
 		"in an interface":          {validate[any](t, val, gap{2, 1}), early},
-		"with validator's answers": {validate(t, val, selfChecked{}), "Name: required"},
+		"with validator's answers": {validate(t, val, selfChecked{}), "Name fails rule required"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

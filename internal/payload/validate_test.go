@@ -72,51 +72,51 @@ func TestValidate_KindsOfPayload_ListEveryBrokenRule(t *testing.T) {
 		want string // after "payload is not valid: "; empty for a valid payload
 	}{
 		"struct, valid":         {validate(t, val, fine), ""},
-		"struct":                {validate(t, val, bad), "email: email; qty: min=1"},
-		"pointer":               {validate(t, val, &bad), "email: email; qty: min=1"},
-		"pointer to pointer":    {validate(t, val, new(new(bad))), "email: email; qty: min=1"},
-		"anonymous struct":      {validate(t, val, struct{ L line }{bad}), "L.email: email; L.qty: min=1"},
-		"nested":                {validate(t, val, cart{Email: "a@b.co", Address: &zipped{}, Lines: []line{fine, fine, bad}}), "address.zip: required; lines[2].email: email; lines[2].qty: min=1"},
-		"map inside":            {validate(t, val, cart{Email: "a@b.co", Address: &zipped{"z"}, ByName: map[string]zipped{"y": {}, "x": {}, "z": {"z"}}}), "by_name[x].zip: required; by_name[y].zip: required"},
-		"parameters":            {validate(t, val, cart{Email: "a@b.co", Lines: make([]line, 4)}), "address: required; lines: max=3"},
-		"names":                 {validate(t, val, cart{Email: "a@b.co", Address: &zipped{"z"}, Untag: "long", Hidden: "long", Dash: "long"}), "-: max=3; Hidden: max=3; Untag: max=3"},
-		"embedded":              {validate(t, val, flat{Street: &Street{}}), "coded.code: len=2; street: required; zip: required"},
+		"struct":                {validate(t, val, bad), "email fails rule email; qty fails rule min=1"},
+		"pointer":               {validate(t, val, &bad), "email fails rule email; qty fails rule min=1"},
+		"pointer to pointer":    {validate(t, val, new(new(bad))), "email fails rule email; qty fails rule min=1"},
+		"anonymous struct":      {validate(t, val, struct{ L line }{bad}), "L.email fails rule email; L.qty fails rule min=1"},
+		"nested":                {validate(t, val, cart{Email: "a@b.co", Address: &zipped{}, Lines: []line{fine, fine, bad}}), "address.zip fails rule required; lines[2].email fails rule email; lines[2].qty fails rule min=1"},
+		"map inside":            {validate(t, val, cart{Email: "a@b.co", Address: &zipped{"z"}, ByName: map[string]zipped{"y": {}, "x": {}, "z": {"z"}}}), "by_name[x].zip fails rule required; by_name[y].zip fails rule required"},
+		"parameters":            {validate(t, val, cart{Email: "a@b.co", Lines: make([]line, 4)}), "address fails rule required; lines fails rule max=3"},
+		"names":                 {validate(t, val, cart{Email: "a@b.co", Address: &zipped{"z"}, Untag: "long", Hidden: "long", Dash: "long"}), "- fails rule max=3; Hidden fails rule max=3; Untag fails rule max=3"},
+		"embedded":              {validate(t, val, flat{Street: &Street{}}), "coded.code fails rule len=2; street fails rule required; zip fails rule required"},
 		"embedded, absent":      {validate(t, val, flat{zipped: zipped{"z"}, Coded: Coded{"ab"}}), ""},
-		"embedded with a rule":  {validate(t, val, flatRuled{}), "Street: required"},
-		"generic":               {validate(t, val, paged[line]{[]line{fine, bad}}), "items[1].email: email; items[1].qty: min=1"},
-		"slice":                 {validate(t, val, []line{fine, bad}), "[1].email: email; [1].qty: min=1"},
+		"embedded with a rule":  {validate(t, val, flatRuled{}), "Street fails rule required"},
+		"generic":               {validate(t, val, paged[line]{[]line{fine, bad}}), "items[1].email fails rule email; items[1].qty fails rule min=1"},
+		"slice":                 {validate(t, val, []line{fine, bad}), "[1].email fails rule email; [1].qty fails rule min=1"},
 		"slice, valid":          {validate(t, val, []line{fine}), ""},
 		"slice, nil":            {validate(t, val, []line(nil)), ""},
-		"slice of pointers":     {validate(t, val, []*line{&fine, nil, &bad}), "[2].email: email; [2].qty: min=1"},
-		"pointer to slice":      {validate(t, val, &[]line{bad}), "[0].email: email; [0].qty: min=1"},
-		"slices of slices":      {validate(t, val, [][]zipped{{{"z"}}, {{"z"}, {}}}), "[1][1].zip: required"},
-		"array":                 {validate(t, val, [2]zipped{{"z"}}), "[1].zip: required"},
-		"map":                   {validate(t, val, map[string]zipped{"a": {}, "b": {"z"}}), "[a].zip: required"},
-		"map of slices":         {validate(t, val, map[int][]zipped{7: {{"z"}, {}}}), "[7][1].zip: required"},
-		"map key with newline":  {validate(t, val, map[string]zipped{"a\nb": {}}), `"[a\nb].zip": required`},
+		"slice of pointers":     {validate(t, val, []*line{&fine, nil, &bad}), "[2].email fails rule email; [2].qty fails rule min=1"},
+		"pointer to slice":      {validate(t, val, &[]line{bad}), "[0].email fails rule email; [0].qty fails rule min=1"},
+		"slices of slices":      {validate(t, val, [][]zipped{{{"z"}}, {{"z"}, {}}}), "[1][1].zip fails rule required"},
+		"array":                 {validate(t, val, [2]zipped{{"z"}}), "[1].zip fails rule required"},
+		"map":                   {validate(t, val, map[string]zipped{"a": {}, "b": {"z"}}), "[a].zip fails rule required"},
+		"map of slices":         {validate(t, val, map[int][]zipped{7: {{"z"}, {}}}), "[7][1].zip fails rule required"},
+		"map key with newline":  {validate(t, val, map[string]zipped{"a\nb": {}}), `"[a\nb].zip" fails rule required`},
 		"map of scalars":        {validate(t, val, map[string][]int{"a": {1}}), ""},
 		"bytes":                 {validate(t, val, []byte("x")), ""},
 		"scalar":                {validate(t, val, 0), ""},
 		"string":                {validate(t, val, ""), ""},
 		"time":                  {validate(t, val, time.Time{}), ""},
 		"empty struct":          {validate(t, val, struct{}{}), ""},
-		"interface field":       {validate(t, val, envelope{&bad}), "body.email: email; body.qty: min=1"},
+		"interface field":       {validate(t, val, envelope{&bad}), "body.email fails rule email; body.qty fails rule min=1"},
 		"interface field, JSON": {validate(t, val, envelope{map[string]any{"a": 1.0}}), ""},
-		"interface, struct":     {validate[any](t, val, bad), "email: email; qty: min=1"},
-		"interface, pointer":    {validate[any](t, val, &bad), "email: email; qty: min=1"},
-		"interface, slice":      {validate[any](t, val, []any{fine, bad}), "[1].email: email; [1].qty: min=1"},
+		"interface, struct":     {validate[any](t, val, bad), "email fails rule email; qty fails rule min=1"},
+		"interface, pointer":    {validate[any](t, val, &bad), "email fails rule email; qty fails rule min=1"},
+		"interface, slice":      {validate[any](t, val, []any{fine, bad}), "[1].email fails rule email; [1].qty fails rule min=1"},
 		"interface, nil":        {validate[any](t, val, nil), ""},
-		"slice of interfaces":   {validate(t, val, []any{1, &bad}), "[1].email: email; [1].qty: min=1"},
-		"recursive":             {validate(t, val, tree{"a", []*tree{{"b", nil}, {"c", []*tree{{}}}}}), "children[1].children[0].name: required"},
+		"slice of interfaces":   {validate(t, val, []any{1, &bad}), "[1].email fails rule email; [1].qty fails rule min=1"},
+		"recursive":             {validate(t, val, tree{"a", []*tree{{"b", nil}, {"c", []*tree{{}}}}}), "children[1].children[0].name fails rule required"},
 		"nothing but itself":    {validate(t, val, loopedSlice{nil, {}}), ""},
 		"a pointer to pointers": {validate(t, val, struct{ P loopedPointer }{}), ""},
-		"stands for another":    {validate(t, val, []standIn{"x"}), "[0].a: required"},
+		"stands for another":    {validate(t, val, []standIn{"x"}), "[0].a fails rule required"},
 		"a rule of alternatives": {validate(t, val, struct {
 			V string `validate:"uuid|len=2"`
-		}{"abc"}), "V: uuid|len=2"},
+		}{"abc"}), "V fails rule uuid|len=2"},
 		"an alias": {validate(t, val, struct {
 			V string `validate:"iscolor"`
-		}{"abc"}), "V: iscolor"},
+		}{"abc"}), "V fails rule iscolor"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -271,17 +271,17 @@ func TestValidate_CustomValidator_HasItsWayWithEveryPayload(t *testing.T) {
 	type even struct {
 		N int `json:"n" validate:"even"`
 	}
-	if err := validate(t, val, even{3}); err == nil || err.Error() != "payload is not valid: N: even" {
+	if err := validate(t, val, even{3}); err == nil || err.Error() != "payload is not valid: N fails rule even" {
 		t.Errorf("got %v", err)
 	}
 	if err := validate(t, val, even{2}); err != nil {
 		t.Errorf("got %v", err)
 	}
 	// No tags, and yet a rule.
-	if err := validate(t, val, unruled{}); err == nil || err.Error() != "payload is not valid: A: given" {
+	if err := validate(t, val, unruled{}); err == nil || err.Error() != "payload is not valid: A fails rule given" {
 		t.Errorf("got %v", err)
 	}
-	if err := validate(t, val, []unruled{{}}); err == nil || err.Error() != "payload is not valid: [0].A: given" {
+	if err := validate(t, val, []unruled{{}}); err == nil || err.Error() != "payload is not valid: [0].A fails rule given" {
 		t.Errorf("got %v", err)
 	}
 	if err := val.Check(planFor[even](t)); err != nil {

@@ -27,7 +27,7 @@ type FieldError struct {
 	Param string `json:"param,omitempty"` // like "3" of "max=3"
 }
 
-// Error lists all fields on one line, like `payload is not valid: email: email; items[2].qty: min=1`.
+// Error lists all fields on one line, like `payload is not valid: email fails rule email; items[2].qty fails rule min=1`.
 func (e *ValidationError) Error() string {
 	if len(e.Fields) == 0 {
 		if e.Err == ErrNil {
@@ -49,16 +49,16 @@ func (e *ValidationError) Error() string {
 // Unwrap returns Err.
 func (e *ValidationError) Unwrap() error { return e.Err }
 
-// String reads like `items[2].qty: min=1`.
+// String reads like `items[2].qty fails rule min=1`.
 func (f FieldError) String() string {
 	s := f.Rule
 	if f.Param != "" {
 		s += "=" + f.Param
 	}
-	if f.Field != "" {
-		s = f.Field + ": " + s
+	if f.Field == "" {
+		return "fails rule " + s
 	}
-	return s
+	return f.Field + " fails rule " + s
 }
 
 // PanicError says that a rule or a Validate method panicked: the code is at fault and not the payload.

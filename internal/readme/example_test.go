@@ -53,6 +53,6 @@ func Example() {
 		log.Fatal(err)
 	}
 	// Output:
-	// tasks: Welcome: payload is not valid: email: email
+	// tasks: Welcome: payload is not valid: email fails rule email
 	// welcome, ana@example.com
 }

@@ -12,7 +12,7 @@ import (
 
 // cloudPackages may link what cloudOnly lists; testKits may link what testOnly lists.
 var (
-	cloudPackages = []string{"transport/cloudtasks", "transport/cloudpubsub", "transport/cloudscheduler", "transport/emulator"}
+	cloudPackages = []string{"transport/cloudtasks", "transport/cloudpubsub", "transport/cloudscheduler", "transport/emulator", "transport/emulator/cmd/tasks-emulator"}
 	testKits      = []string{"tasktest", "transport/transporttest"}
 )
 
@@ -48,6 +48,7 @@ var arrows = []struct {
 	{"backoff", nil},
 	{"transport", nil},
 	{"transport/emulator", []string{"transport", "transport/memory"}},
+	{"transport/emulator/cmd/...", []string{"transport/emulator"}},
 	{"transport/...", []string{"transport"}},
 	{"internal/...", []string{"transport", "backoff"}},
 	{"tasks", []string{"backoff", "transport", "transport/eager"}},

@@ -44,6 +44,10 @@ type Driver struct {
 	// NoTombstones says that an id is free again as soon as its task is gone.
 	NoTombstones bool
 
+	// Overhead is how many bytes the driver adds to a task by itself, a decorator's header say: the size limit is
+	// tried with so much less.
+	Overhead int
+
 	// Patience is how long to wait for what must happen, Grace how long to watch that nothing does; real clock
 	// only. 0: ten seconds and 50 ms. In a bubble they are an hour and a minute.
 	Patience, Grace time.Duration

@@ -22,7 +22,7 @@ func limitsSize(t *trial) {
 	box := t.receive(done)
 	task := t.task("giant")
 	task.Body = nil
-	task.Body = bytes.Repeat([]byte("0123456789abcdef"), transport.MaxTaskSize/16)[:transport.MaxTaskSize-task.Size()]
+	task.Body = bytes.Repeat([]byte("0123456789abcdef"), transport.MaxTaskSize/16)[:transport.MaxTaskSize-t.Overhead-task.Size()]
 	body := task.Body
 	task.Body = append(bytes.Clone(body), '!')
 	t.refuses(task, transport.ErrTooLarge)
