@@ -1,0 +1,129 @@
+package cloudtasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// failed makes an error of what a call about a queue or one of its tasks answered. The kind follows from the
+// gRPC code; notFound is what NotFound means to this call.
+func (t *Transport) failed(ctx context.Context, op, queue, id string, notFound transport.Kind, err error) error {
+	e := &transport.Error{Op: op, Queue: queue, ID: id, Err: ended(ctx, err)}
+	var unknown *unknownError
+	var uncreated *uncreatedError
+	switch code := status.Code(err); {
+	case errors.As(err, &unknown): // the code is a question's, not the request's
+	case errors.As(err, &uncreated):
+		e.Kind = transport.KindQueueMissing
+	case code == codes.FailedPrecondition && namesQueue(err):
+		e.Kind = transport.KindQueueMissing
+	case code == codes.NotFound:
+		e.Kind = notFound
+		if existedLately(err) {
+			e.Err = fmt.Errorf("%w: %w", transport.ErrGone, e.Err)
+		}
+	case code == codes.InvalidArgument:
+		e.Kind = transport.KindInvalid
+	case code == codes.Unimplemented:
+		e.Kind = transport.KindUnsupported
+	case code == codes.PermissionDenied:
+		e.Err = permissionError{op: op, account: t.account, err: e.Err}
+	}
+	if e.Kind == transport.KindQueueMissing {
+		e.Err = missingError{t.location, e.Err}
+	}
+	return e
+}
+
+// refused tells why a task was not enqueued. A duplicate has a receipt as well.
+func (t *Transport) refused(ctx context.Context, q *queue, task *transport.Task, err error) (transport.Receipt, error) {
+	if status.Code(err) == codes.AlreadyExists {
+		r := transport.Receipt{ID: task.ID, Queue: q.id, Duplicate: true, Finished: existedLately(err)}
+		kind := transport.KindExists
+		if r.Finished {
+			kind = transport.KindGone
+		}
+		return r, &transport.Error{Op: transport.OpEnqueue, Queue: q.id, ID: task.ID, Kind: kind, Err: err}
+	}
+	return transport.Receipt{}, t.failed(ctx, transport.OpEnqueue, task.Queue, task.ID, q.notFound(err), err)
+}
+
+// isQueueMissing reports whether err may say that the queue does not exist. Older servers answer
+// FailedPrecondition, which means other things too: there the text decides.
+func isQueueMissing(err error) bool {
+	if _, unknown := errors.AsType[*unknownError](err); unknown {
+		return false
+	}
+	switch status.Code(err) {
+	case codes.NotFound:
+		return true
+	case codes.FailedPrecondition:
+		return namesQueue(err)
+	default:
+		return false
+	}
+}
+
+// namesQueue tells "Queue does not exist." from other resources that were not found, such as the service
+// account of a task's token, and from tasks.
+func namesQueue(err error) bool {
+	return strings.Contains(status.Convert(err).Message(), "ueue does not exist")
+}
+
+// existedLately tells names that are taken by what is gone from those of what is there, and tasks that are gone
+// from those that never were; only the text does. Cloud Tasks says "existed too recently", "existed recently".
+func existedLately(err error) bool {
+	text := status.Convert(err).Message()
+	return strings.Contains(text, "existed too recently") || strings.Contains(text, "existed recently")
+}
+
+type missingError struct {
+	location string
+	err      error
+}
+
+func (e missingError) Error() string {
+	return fmt.Sprintf("in %s; create it there, or set the right location with WithLocation or %s: %v", e.location, envLocation, e.err)
+}
+
+func (e missingError) Unwrap() error { return e.err }
+
+type permissionError struct {
+	op, account string
+	err         error
+}
+
+func (e permissionError) Error() string {
+	if e.op != transport.OpEnqueue {
+		return fmt.Sprintf("%v (grant the caller a role such as roles/cloudtasks.admin)", e.err)
+	}
+	hint := "grant the caller roles/cloudtasks.enqueuer"
+	if e.account != "" {
+		hint += " and, on " + e.account + ", roles/iam.serviceAccountUser"
+	}
+	return fmt.Sprintf("%v (%s)", e.err, hint)
+}
+
+func (e permissionError) Unwrap() error { return e.err }
+
+type connectError struct{ err error }
+
+func (e connectError) Error() string {
+	return "cloudtasks: connect: " + e.err.Error() + " (outside Google Cloud: gcloud auth application-default login, or " +
+		envEmulator + " for an emulator)"
+}
+
+func (e connectError) Unwrap() error { return e.err }
+
+type urlError string
+
+func (e urlError) Error() string {
+	return fmt.Sprintf("Task.URL %q must begin with http:// or https://", string(e))
+}
