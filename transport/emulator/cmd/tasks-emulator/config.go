@@ -1,0 +1,117 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/typedtasks/typedtasks/transport/emulator"
+)
+
+const usage = `tasks-emulator answers the gRPC API of Google Cloud Tasks (v2) and dispatches the tasks over HTTP.
+
+    tasks-emulator -port 8123 -queue mail -data tasks.db
+
+Point a client at it with an insecure channel and no credentials; clients that read
+CLOUD_TASKS_EMULATOR_HOST take localhost:8123. Once it answers, it prints one line of JSON on
+standard output, {"ready":true,"grpc":"127.0.0.1:8123"}; its log goes to standard error. SIGINT
+and SIGTERM let attempts and calls in flight finish, a second signal does not.
+
+Flags:
+`
+
+// config is what the command line says.
+type config struct {
+	host          string
+	port          int
+	httpPort      int
+	queues        []string
+	project       string
+	location      string
+	data          string
+	onDemand      bool
+	tombstone     time.Duration
+	operationTime time.Duration
+	grace         time.Duration
+	log           string
+	verbose       bool
+}
+
+// parse reads the command line. It has explained an error of package flag on stderr already.
+func parse(args []string, stderr io.Writer) (*config, error) {
+	cfg := &config{}
+	f := flag.NewFlagSet("tasks-emulator", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		f.PrintDefaults()
+	}
+	f.StringVar(&cfg.host, "host", "127.0.0.1", "`address` to listen on; 0.0.0.0 for all, as in a container")
+	f.IntVar(&cfg.port, "port", 8123, "`port` for gRPC; 0 takes a free one")
+	f.IntVar(&cfg.httpPort, "http-port", -1, "`port` for the key that verifies OIDC tokens, at "+emulator.CertsPath+"; 0 takes a free one, -1 serves none")
+	f.Func("queue", "create a queue: a `name`, projects/P/locations/L/queues/Q or Q alone; may be repeated", func(s string) error {
+		cfg.queues = append(cfg.queues, s)
+		return nil
+	})
+	f.StringVar(&cfg.project, "project", "emulator", "`project` of queues given without one")
+	f.StringVar(&cfg.location, "location", "local", "`location` of queues given without one")
+	f.BoolVar(&cfg.onDemand, "on-demand", false, "create a queue when its first task arrives, instead of answering NotFound")
+	f.StringVar(&cfg.data, "data", "", "`file` that keeps queues and tasks over restarts, SIGKILL included; without it all is in memory")
+	f.DurationVar(&cfg.tombstone, "queue-tombstone", emulator.DefaultQueueTombstone, "how `long` the name of a deleted queue cannot be used again")
+	f.DurationVar(&cfg.operationTime, "operation-time", 0, "how `long` batch operations look running")
+	f.DurationVar(&cfg.grace, "grace", 10*time.Second, "how `long` attempts and calls in flight may take at the end")
+	f.StringVar(&cfg.log, "log", "text", "`format` of the log: text or json")
+	f.BoolVar(&cfg.verbose, "verbose", false, "log every attempt and every change of a queue")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	return cfg, cfg.check(f.Args())
+}
+
+func (c *config) check(rest []string) error {
+	if len(rest) > 0 {
+		return fmt.Errorf("tasks-emulator: unexpected argument %q: see -help", rest[0])
+	}
+	if c.log != "text" && c.log != "json" {
+		return fmt.Errorf("tasks-emulator: -log %q: it must be text or json", c.log)
+	}
+	for i, q := range c.queues {
+		if !strings.Contains(q, "/") {
+			c.queues[i] = "projects/" + c.project + "/locations/" + c.location + "/queues/" + q
+		}
+	}
+	return nil
+}
+
+func (c *config) grpcAddress() string { return net.JoinHostPort(c.host, strconv.Itoa(c.port)) }
+func (c *config) httpAddress() string { return net.JoinHostPort(c.host, strconv.Itoa(c.httpPort)) }
+
+func (c *config) options(stderr io.Writer) []emulator.Option {
+	opts := []emulator.Option{
+		emulator.WithQueues(c.queues...),
+		emulator.WithData(c.data),
+		emulator.WithLogger(c.logger(stderr)),
+		emulator.WithQueueTombstone(c.tombstone),
+		emulator.WithOperationTime(c.operationTime),
+	}
+	if c.onDemand {
+		opts = append(opts, emulator.WithQueuesOnDemand())
+	}
+	return opts
+}
+
+func (c *config) logger(w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if c.verbose {
+		o.Level = slog.LevelDebug
+	}
+	if c.log == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}

@@ -1,0 +1,73 @@
+package emulator
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"math/big"
+	"net/http"
+)
+
+// Paths that Handler serves.
+const (
+	// CertsPath is where the keys are, as a JWK set. On Google's host it is the same.
+	CertsPath = "/oauth2/v3/certs"
+	// DiscoveryPath is where an OpenID provider describes itself.
+	DiscoveryPath = "/.well-known/openid-configuration"
+)
+
+// Handler serves what verifies the OIDC tokens on tasks: the key at [CertsPath], and at [DiscoveryPath] a
+// document that leads to it. The issuer is Google's, https://accounts.google.com, as the tokens say. Tokens may
+// be verified without it too: a client of the library's own authenticator takes a key URL.
+func (e *Emulator) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+CertsPath, e.serveCerts)
+	mux.HandleFunc("GET "+DiscoveryPath, serveDiscovery)
+	return mux
+}
+
+type jwkSet struct {
+	Keys []jwk `json:"keys"`
+}
+
+type jwk struct {
+	Kty string `json:"kty"`
+	Alg string `json:"alg"`
+	Use string `json:"use"`
+	Kid string `json:"kid"`
+	N   string `json:"n"`
+	E   string `json:"e"`
+}
+
+func (e *Emulator) serveCerts(w http.ResponseWriter, _ *http.Request) {
+	key, err := e.server.tokens.public()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	number := func(n *big.Int) string { return base64.RawURLEncoding.EncodeToString(n.Bytes()) }
+	w.Header().Set("Cache-Control", "public, max-age=3600")
+	writeJSON(w, jwkSet{[]jwk{{
+		Kty: "RSA", Alg: "RS256", Use: "sig", Kid: key.id,
+		N: number(key.N), E: number(big.NewInt(int64(key.E))),
+	}}})
+}
+
+func serveDiscovery(w http.ResponseWriter, r *http.Request) {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	writeJSON(w, map[string]any{
+		"issuer":                                issuer,
+		"jwks_uri":                              scheme + "://" + r.Host + CertsPath,
+		"response_types_supported":              []string{"id_token"},
+		"subject_types_supported":               []string{"public"},
+		"id_token_signing_alg_values_supported": []string{"RS256"},
+		"claims_supported":                      []string{"aud", "azp", "email", "email_verified", "exp", "iat", "iss", "sub"},
+	})
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the reader may have gone
+}
