@@ -72,6 +72,8 @@ func readFile(f *os.File, read func([]byte) error) (end int64, err error) {
 	first := make([]byte, len(magic))
 	n, err := io.ReadFull(r, first)
 	switch {
+	case err != nil && err != io.EOF && err != io.ErrUnexpectedEOF:
+		return 0, err
 	case string(first[:n]) != magic[:n]:
 		return 0, ErrDamaged
 	case n < len(magic):
