@@ -112,7 +112,12 @@ func (r *run) quarantineIfLast(v verdict) verdict {
 	if !last {
 		return v
 	}
-	return r.quarantine(v)
+	end := v
+	end.err = fmt.Errorf("out of attempts: %w", v.err)
+	if end = r.quarantine(end); end.outcome != OutcomeQuarantined {
+		return v
+	}
+	return end
 }
 
 // exhausted is told by a local transport that it gives up on a task.

@@ -4,8 +4,9 @@
 //	go run ./quickstart            shows what can become of a task
 //	go run ./quickstart -serve     the same shop, to play with by curl
 //
-// Begin with shop.go, which has the tasks, and app.go, which sets them up. Then routes.go enqueues over HTTP,
-// tour.go from code, and observe.go is middleware that sees all of it.
+// Begin with internal/shop/shop.go, which has the tasks, and app.go, which sets them up. Then internal/shop/routes.go
+// enqueues over HTTP, internal/tour/tour.go from code, and internal/tour/observe.go is middleware that sees all of
+// it. The example cloudrun takes the same shop to Cloud Tasks.
 package main
 
 import (
@@ -21,6 +22,9 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/typedtasks/typedtasks/examples/internal/shop"
+	"github.com/typedtasks/typedtasks/examples/internal/tour"
 )
 
 // patience is for the whole tour, which takes a second, and again for what still runs when the shop closes.
@@ -58,9 +62,9 @@ func run(ctx context.Context, args []string, out, logs io.Writer) error {
 		return err
 	}
 	url := "http://" + listener.Addr().String()
-	story := newNarrator(out)
-	journal := newJournal(story.tell)
-	app, err := newApp(url+mount, journal, logger)
+	story := tour.NewNarrator(out)
+	journal := tour.NewJournal(story.Tell)
+	app, err := newApp(url+shop.Mount, journal, logger)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -68,16 +72,16 @@ func run(ctx context.Context, args []string, out, logs io.Writer) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 
-	story.say("A shop at %s, its tasks in memory.", url)
+	story.Say("A shop at %s, its tasks in memory.", url)
 	if *stay {
 		err = serve(ctx, url, story, served)
 	} else {
-		err = (&tour{url: url, journal: journal, story: story}).walk(ctx)
+		err = (&tour.Tour{URL: url, Journal: journal, Story: story, Patience: patience}).Walk(ctx)
 	}
 	left, unclean := shut(server, app)
 	if *stay {
-		story.say("\nClosed. Tasks left waiting: %d.", left)
+		story.Say("\nClosed. Tasks left waiting: %d.", left)
 	}
-	story.say("\n%s", journal.summary())
+	story.Say("\n%s", journal.Summary())
 	return errors.Join(err, unclean)
 }

@@ -6,6 +6,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/typedtasks/typedtasks/examples/internal/shop"
+	"github.com/typedtasks/typedtasks/examples/internal/tour"
 )
 
 func TestRoutes_Answers(t *testing.T) {
@@ -25,7 +28,7 @@ func TestRoutes_Answers(t *testing.T) {
 			name: "so is one that is no JSON", path: "/signup", body: `{"email":`,
 			status: 400, answer: `{"error":"unexpected EOF"}`,
 		}, {
-			name: "one that is too large is refused", path: "/stock", body: `{"item":"` + strings.Repeat("x", maxBody) + `"}`,
+			name: "one that is too large is refused", path: "/stock", body: `{"item":"` + strings.Repeat("x", shop.MaxBody) + `"}`,
 			status: 400, answer: `{"error":"http: request body too large"}`,
 		}, {
 			name: "why the shop cannot enqueue is not told", path: "/carts", body: `{"cart":9,"items":1}`, shut: true,
@@ -42,8 +45,8 @@ func TestRoutes_Answers(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			j := newJournal(func(event) {})
-			app, err := newApp("http://shop.test"+mount, j, slog.New(slog.DiscardHandler))
+			j := tour.NewJournal(func(tour.Event) {})
+			app, err := newApp("http://shop.test"+shop.Mount, j, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}

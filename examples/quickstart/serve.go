@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/typedtasks/typedtasks/examples/internal/tour"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -29,8 +30,8 @@ Ctrl-C closes the shop.
 `
 
 // serve keeps the shop open until ctx ends.
-func serve(ctx context.Context, url string, story *narrator, served <-chan error) error {
-	story.say(tryThis, url)
+func serve(ctx context.Context, url string, story *tour.Narrator, served <-chan error) error {
+	story.Say(tryThis, url)
 	select {
 	case <-ctx.Done():
 		return nil

@@ -9,6 +9,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/typedtasks/typedtasks/examples/internal/shop"
+	"github.com/typedtasks/typedtasks/examples/internal/tour"
 )
 
 func TestServe_CurlLines_DoWhatTheySay(t *testing.T) {
@@ -18,21 +21,21 @@ func TestServe_CurlLines_DoWhatTheySay(t *testing.T) {
 	var tried []string
 	for _, m := range curl.FindAllStringSubmatch(out.await(t, "Ctrl-C"), -1) {
 		url, body, rest := m[1], m[2], m[3]
-		want := executed
+		want := tour.Executed
 		if m := outcome.FindStringSubmatch(rest); m != nil {
 			want = m[1]
 		}
 		out.skip()
 		status := post(t, url, body)
-		if want == duplicate {
-			out.await(t, executed)
+		if want == tour.Duplicate {
+			out.await(t, tour.Executed)
 			status = post(t, url, body)
 		}
 		wantStatus := http.StatusAccepted
 		switch {
-		case want == rejected:
+		case want == tour.Rejected:
 			wantStatus = http.StatusBadRequest
-		case want == duplicate, strings.Contains(url, mount):
+		case want == tour.Duplicate, strings.Contains(url, shop.Mount):
 			wantStatus = http.StatusOK
 		}
 		if status != wantStatus {
@@ -53,7 +56,7 @@ func TestServe_Interrupted_SaysHowManyTasksAreLeft(t *testing.T) {
 	out, closeShop := openShop(t)
 	url := regexp.MustCompile(`http://[\d.:]+`).FindString(out.await(t, "Ctrl-C"))
 	post(t, url+"/orders", `{"order": 17, "cents": 4200}`)
-	out.await(t, retried)
+	out.await(t, tour.Retried)
 	if err := closeShop(); err != nil {
 		t.Error(err)
 	}

@@ -1,4 +1,6 @@
-package main
+// Package shop has the tasks of a small shop, and the pages that enqueue them. The examples run it over different
+// transports: what is here is the same for all of them.
+package shop
 
 import (
 	"context"
@@ -22,6 +24,16 @@ var (
 	Reorder      = tasks.New(reorder, tasks.WithRetryConfig(impatient))
 	SendDigest   = tasks.New(sendDigest)
 )
+
+// Mount is the path under which the App serves pushes.
+const Mount = "/_tasks"
+
+// Tasks lists all of them, for App.Register.
+func Tasks() []tasks.Definition {
+	return []tasks.Definition{
+		SendWelcome, ChargeCard, ShipOrder, RefundOrder, PrintInvoice, RemindCart, Reorder, SendDigest,
+	}
+}
 
 // Retries of a real shop would be minutes apart.
 var (

@@ -1,4 +1,4 @@
-package main
+package tour
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// narrator writes events as lines in columns: when, which task, what became of it, its id, more.
-type narrator struct {
+// Narrator writes events as lines in columns: when, which task, what became of it, its id, more.
+type Narrator struct {
 	out   io.Writer
 	color bool
 	start time.Time
@@ -21,47 +21,48 @@ type narrator struct {
 // bulk is many tasks, whose executions are told as one.
 type bulk struct{ n, left int }
 
-func newNarrator(out io.Writer) *narrator {
-	return &narrator{out: out, color: isTerminal(out), start: time.Now(), bulks: map[string]*bulk{}}
+// NewNarrator writes to out, in colours where that is a terminal.
+func NewNarrator(out io.Writer) *Narrator {
+	return &Narrator{out: out, color: isTerminal(out), start: time.Now(), bulks: map[string]*bulk{}}
 }
 
-// say writes what is no event.
-func (s *narrator) say(format string, args ...any) {
+// Say writes what is no event.
+func (s *Narrator) Say(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintf(s.out, format+"\n", args...)
 }
 
 // heading begins a section: where something is done, and what it shows.
-func (s *narrator) heading(where, what string) {
-	s.say("\n%s  %s", s.paint(bold, fmt.Sprintf("%-17s", where)), s.paint(bold, what))
+func (s *Narrator) heading(where, what string) {
+	s.Say("\n%s  %s", s.paint(bold, fmt.Sprintf("%-17s", where)), s.paint(bold, what))
 }
 
-// tell writes an event.
-func (s *narrator) tell(e event) {
+// Tell writes an event.
+func (s *Narrator) Tell(e Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.gather(&e) {
 		return
 	}
 	at := fmt.Sprintf("%6.3fs", time.Since(s.start).Seconds())
-	outcome := fmt.Sprintf("%-11s", e.outcome)
-	fmt.Fprintf(s.out, "%s  %-8s  %s  %-8.8s  %s\n", s.paint(dim, at), e.task, s.paint(colorOf(e.outcome), outcome), e.id, e.detail)
+	outcome := fmt.Sprintf("%-11s", e.Outcome)
+	fmt.Fprintf(s.out, "%s  %-8s  %s  %-8.8s  %s\n", s.paint(dim, at), e.Task, s.paint(colorOf(e.Outcome), outcome), e.ID, e.Detail)
 }
 
 // gather reports whether e is to be told, which the executions of a bulk are with the last of them only.
-func (s *narrator) gather(e *event) bool {
-	b := s.bulks[e.task]
+func (s *Narrator) gather(e *Event) bool {
+	b := s.bulks[e.Task]
 	switch {
-	case e.outcome == enqueued && e.n > 1:
-		s.bulks[e.task] = &bulk{e.n, e.n}
-		e.id = fmt.Sprintf("x %d", e.n)
-	case e.outcome == executed && b != nil:
-		if b.left -= e.n; b.left > 0 {
+	case e.Outcome == Enqueued && e.N > 1:
+		s.bulks[e.Task] = &bulk{e.N, e.N}
+		e.ID = fmt.Sprintf("x %d", e.N)
+	case e.Outcome == Executed && b != nil:
+		if b.left -= e.N; b.left > 0 {
 			return false
 		}
-		delete(s.bulks, e.task)
-		e.id, e.detail = fmt.Sprintf("x %d", b.n), "all of them"
+		delete(s.bulks, e.Task)
+		e.ID, e.Detail = fmt.Sprintf("x %d", b.n), "all of them"
 	}
 	return true
 }
@@ -77,18 +78,18 @@ const (
 
 func colorOf(outcome string) string {
 	switch outcome {
-	case enqueued:
+	case Enqueued:
 		return dim
-	case executed:
+	case Executed:
 		return green
-	case rejected, failed, quarantined:
+	case Rejected, Failed, Quarantined:
 		return red
 	default:
 		return yellow
 	}
 }
 
-func (s *narrator) paint(color, text string) string {
+func (s *Narrator) paint(color, text string) string {
 	if !s.color {
 		return text
 	}

@@ -1,4 +1,4 @@
-package main
+package tour
 
 import (
 	"bytes"
@@ -9,13 +9,13 @@ import (
 	"net/http"
 )
 
-// post sends body as JSON to the shop and expects a status.
-func (t *tour) post(ctx context.Context, path string, body any, header http.Header, status int) error {
+// Post sends body as JSON to the shop and expects a status.
+func (t *Tour) Post(ctx context.Context, path string, body any, header http.Header, status int) error {
 	b, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url+path, bytes.NewReader(b))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL+path, bytes.NewReader(b))
 	if err != nil {
 		return err
 	}

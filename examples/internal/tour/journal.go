@@ -1,4 +1,6 @@
-package main
+// Package tour is a guided tour of the shop. It does what customers do, waits for what must come of it, and tells
+// it as it happens.
+package tour
 
 import (
 	"context"
@@ -11,29 +13,29 @@ import (
 
 // What can become of a task.
 const (
-	enqueued    = "enqueued"
-	duplicate   = "duplicate"
-	rejected    = "rejected"
-	executed    = "executed"
-	retried     = "retried"
-	failed      = "failed"
-	discarded   = "discarded"
-	snoozed     = "snoozed"
-	quarantined = "quarantined"
+	Enqueued    = "enqueued"
+	Duplicate   = "duplicate"
+	Rejected    = "rejected"
+	Executed    = "executed"
+	Retried     = "retried"
+	Failed      = "failed"
+	Discarded   = "discarded"
+	Snoozed     = "snoozed"
+	Quarantined = "quarantined"
 )
 
-// event is something that happened to a task, or to n tasks at once.
-type event struct {
-	task    string
-	outcome string
-	n       int
-	id      string
-	detail  string
+// Event is something that happened to a task, or to N tasks at once.
+type Event struct {
+	Task    string
+	Outcome string
+	N       int
+	ID      string
+	Detail  string
 }
 
-// journal counts what happens to tasks, and tells it in order.
-type journal struct {
-	tell func(event)
+// Journal counts what happens to tasks, and tells it in order.
+type Journal struct {
+	tell func(Event)
 
 	mu     sync.Mutex
 	counts counts
@@ -45,33 +47,34 @@ type counts map[mark]int
 
 type mark struct{ task, outcome string }
 
-func newJournal(tell func(event)) *journal {
-	return &journal{tell: tell, counts: counts{}, news: make(chan struct{})}
+// NewJournal returns an empty journal that hands each event to tell.
+func NewJournal(tell func(Event)) *Journal {
+	return &Journal{tell: tell, counts: counts{}, news: make(chan struct{})}
 }
 
-func (j *journal) record(e event) {
+func (j *Journal) record(e Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.add(e)
 }
 
 // add is record for a caller that holds the lock.
-func (j *journal) add(e event) {
-	j.counts[mark{e.task, e.outcome}] += e.n
+func (j *Journal) add(e Event) {
+	j.counts[mark{e.Task, e.Outcome}] += e.N
 	j.tell(e)
 	close(j.news)
 	j.news = make(chan struct{})
 }
 
 // now returns the counts so far, and a channel that is closed when they change.
-func (j *journal) now() (counts, <-chan struct{}) {
+func (j *Journal) now() (counts, <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return maps.Clone(j.counts), j.news
 }
 
 // await returns once all of want has happened since then. When ctx ends first, its error says what has not.
-func (j *journal) await(ctx context.Context, since, want counts) error {
+func (j *Journal) await(ctx context.Context, since, want counts) error {
 	for {
 		now, news := j.now()
 		missing := want.missing(since, now)
@@ -97,15 +100,15 @@ func (want counts) missing(since, now counts) (missing []string) {
 	return missing
 }
 
-// summary lists the outcomes of all tasks.
-func (j *journal) summary() string {
+// Summary lists how often each outcome was seen, of all tasks.
+func (j *Journal) Summary() string {
 	now, _ := j.now()
 	total := map[string]int{}
 	for m, n := range now {
 		total[m.outcome] += n
 	}
 	var words []string
-	for _, outcome := range []string{executed, rejected, retried, discarded, snoozed, duplicate, quarantined} {
+	for _, outcome := range []string{Executed, Rejected, Retried, Discarded, Snoozed, Duplicate, Quarantined} {
 		words = append(words, fmt.Sprintf("%s=%d", outcome, total[outcome]))
 	}
 	return strings.Join(words, " ")

@@ -1,4 +1,4 @@
-package main
+package tour
 
 import (
 	"bytes"
@@ -10,14 +10,14 @@ import (
 
 func TestNarrator_Colors_OnATerminalOnly(t *testing.T) {
 	for outcome, want := range map[string]string{
-		enqueued: dim, executed: green, retried: yellow, snoozed: yellow, duplicate: yellow, discarded: yellow,
-		rejected: red, failed: red, quarantined: red,
+		Enqueued: dim, Executed: green, Retried: yellow, Snoozed: yellow, Duplicate: yellow, Discarded: yellow,
+		Rejected: red, Failed: red, Quarantined: red,
 	} {
 		for _, color := range []bool{true, false} {
 			var out bytes.Buffer
-			s := newNarrator(&out)
+			s := NewNarrator(&out)
 			s.color = s.color || color
-			s.tell(event{task: "Welcome", outcome: outcome, n: 1})
+			s.Tell(Event{Task: "Welcome", Outcome: outcome, N: 1})
 			if got := strings.Contains(out.String(), "\x1b["+want+"m"+outcome); got != color {
 				t.Errorf("%s: %q, want colour %s: %t", outcome, out.String(), want, color)
 			}

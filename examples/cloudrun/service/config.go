@@ -1,0 +1,79 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/typedtasks/typedtasks/examples/internal/shop"
+	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/transport/cloudtasks"
+)
+
+// Config makes a Service.
+type Config struct {
+	Tasks     tasks.Config        // Transport, Authenticator and Logger are filled in by New
+	Transport []cloudtasks.Option // where the tasks wait
+	Auth      Authenticator       // who may deliver them
+
+	Logger  *slog.Logger  // nil: slog.Default()
+	Refused shop.Refused  // told what customers' requests failed to enqueue; nil: it is logged
+	Drain   time.Duration // how long what runs may take at the end; 0: DefaultDrain
+}
+
+// Cloud Run kills an instance 10 s after SIGTERM.
+const (
+	// DefaultDrain is how long requests that run, pushes among them, may take after SIGTERM.
+	DefaultDrain = 8 * time.Second
+	// brokenOff is how long handlers may take whose context has ended.
+	brokenOff = time.Second
+)
+
+// ConfigFromEnv reads a Config from the environment. Its error names every variable that is wrong or missing, and
+// what it wants.
+func ConfigFromEnv() (Config, error) {
+	var c Config
+	var errs [4]error
+	c.Tasks, errs[0] = tasks.ConfigFromEnv()
+	c.Transport, errs[1] = cloudtasks.OptionsFromEnv()
+	c.Auth, errs[2] = authFromEnv()
+	if errs[0] == nil {
+		errs[3] = checkEndpoint(c.Tasks.Endpoint)
+	}
+	if c.Tasks.Name == "" {
+		c.Tasks.Name = "shop"
+	}
+	return c, errors.Join(errs[:]...)
+}
+
+// checkEndpoint wants a path, below which the shop's own pages are not.
+func checkEndpoint(endpoint string) error {
+	if u, err := url.Parse(endpoint); err == nil && strings.Trim(u.Path, "/") != "" {
+		return nil
+	}
+	return fmt.Errorf("CLOUD_TASKS_ENDPOINT=%q: want the URL of this service and the path for pushes, such as https://shop-123.europe-west1.run.app%s",
+		endpoint, shop.Mount)
+}
+
+// authFromEnv reads who may deliver: the account whose tokens the deliveries carry, and who checks them.
+func authFromEnv() (Authenticator, error) {
+	account := strings.TrimSpace(os.Getenv("CLOUD_TASKS_SERVICE_ACCOUNT"))
+	if account == "" {
+		return Authenticator{}, errors.New("CLOUD_TASKS_SERVICE_ACCOUNT is not set: want the e-mail address of the service account that Cloud Tasks calls as")
+	}
+	switch mode := os.Getenv("SHOP_AUTH"); mode {
+	case "", "verify":
+		return VerifyTokens(account, os.Getenv("SHOP_CERTS_URL"))
+	case "cloud-run":
+		if os.Getenv("K_SERVICE") == "" { // Cloud Run sets it
+			return Authenticator{}, fmt.Errorf("SHOP_AUTH=%q: this is not Cloud Run, so nobody has checked the tokens: use verify", mode)
+		}
+		return TrustCloudRun(account), nil
+	default:
+		return Authenticator{}, fmt.Errorf("SHOP_AUTH=%q: want verify or cloud-run", mode)
+	}
+}
