@@ -111,7 +111,9 @@ func (s *server) deleteBatch(ctx context.Context, queue string, ids []string, op
 	}
 	meta.EndTime = timestamppb.New(s.now())
 	op.complete(meta, &emptypb.Empty{}, failed)
-	s.store.append(op.record())
+	if r := op.record(); r != nil {
+		s.store.append(r)
+	}
 	return s.store.sync(ctx)
 }
 

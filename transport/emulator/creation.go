@@ -58,7 +58,9 @@ func (s *server) insert(ctx context.Context, parent string, now time.Time, cs []
 			}
 		}
 		if then != nil {
-			records = append(records, then())
+			if r := then(); r != nil {
+				records = append(records, r)
+			}
 		}
 		group = s.store.log.Append(true, records...)
 	})

@@ -16,8 +16,8 @@ const (
 )
 
 // Handler serves what verifies the OIDC tokens on tasks: the key at [CertsPath], and at [DiscoveryPath] a
-// document that leads to it. The issuer is Google's, https://accounts.google.com, as the tokens say. Tokens may
-// be verified without it too: a client of the library's own authenticator takes a key URL.
+// document that leads to it. The issuer is Google's, https://accounts.google.com, as the tokens say: point the
+// verifier of the worker at the key, since Google's own keys do not fit.
 func (e *Emulator) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+CertsPath, e.serveCerts)

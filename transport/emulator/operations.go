@@ -32,6 +32,7 @@ type operations struct {
 // operation is one batch.
 type operation struct {
 	name  string
+	saved bool // in the data file: somebody may ask for it after a restart
 	begun time.Time
 	ready time.Time // until then it looks running
 
@@ -58,7 +59,7 @@ func (o *operations) once(ctx context.Context, verb, parent, requestID string, d
 		sum := sha256.Sum256([]byte(verb + "\x00" + parent + "\x00" + requestID))
 		id = hex.EncodeToString(sum[:16])
 	}
-	op, found := o.begin(locationOf(parent) + "/operations/" + id)
+	op, found := o.begin(locationOf(parent)+"/operations/"+id, requestID != "" || o.takes > 0)
 	if !found {
 		err := do(op)
 		o.keep(op)
@@ -73,14 +74,14 @@ func (o *operations) once(ctx context.Context, verb, parent, requestID string, d
 }
 
 // begin returns the operation of that name, or a new one.
-func (o *operations) begin(name string) (op *operation, found bool) {
+func (o *operations) begin(name string, saved bool) (op *operation, found bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if op := o.byName[name]; op != nil {
 		return op, true
 	}
 	now := o.now()
-	op = &operation{name: name, begun: now, ready: now.Add(o.takes), known: make(chan struct{})}
+	op = &operation{name: name, saved: saved, begun: now, ready: now.Add(o.takes), known: make(chan struct{})}
 	o.byName[name] = op
 	o.order = append(o.order, op)
 	return op, false
@@ -123,8 +124,11 @@ func (op *operation) seen(now time.Time) *longrunningpb.Operation {
 	return op.message
 }
 
-// record is the completed operation in the data file.
+// record is the completed operation in the data file, nil if it need not be there.
 func (op *operation) record() record {
+	if !op.saved {
+		return nil
+	}
 	return append(newRecord(operationRecord).time(op.begun), marshal(op.message)...)
 }
 
@@ -152,7 +156,7 @@ func (o *operations) restore(saved []savedOperation) {
 		if o.now().Sub(s.since) > operationRetention {
 			continue
 		}
-		if op, found := o.begin(s.message.GetName()); !found {
+		if op, found := o.begin(s.message.GetName(), true); !found {
 			op.begun, op.ready, op.message = s.since, s.since, s.message
 			close(op.known)
 			o.keep(op)
@@ -165,7 +169,7 @@ func (o *operations) save(put func([]byte) error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, op := range o.order {
-		if op.done() && o.now().Sub(op.begun) <= operationRetention {
+		if op.saved && op.done() && o.now().Sub(op.begun) <= operationRetention {
 			if err := put(op.record()); err != nil {
 				return err
 			}

@@ -6,7 +6,9 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -159,5 +161,37 @@ func TestKill_UnderLoad_LosesNothing(t *testing.T) {
 	t.Logf("%d tasks acknowledged, %d deletions; %d tasks ran, %d attempts of them once more", len(a.created), len(a.deleted), len(a.runs), again)
 	if len(a.created) == 0 || len(a.deleted) == 0 {
 		t.Error("nothing was acknowledged: the test has tested nothing")
+	}
+}
+
+// TestFullDisk lets the program run out of disk. What it acknowledged until then must be there again.
+func TestFullDisk_AnswersUnavailable_AndLosesNothing(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skipf("needs a shell that limits the size of files: %v", err)
+	}
+	args := []string{"-queue", "mail", "-data", filepath.Join(t.TempDir(), "data")}
+	p := launchLimited(t, args...)
+	c := connect(t, p.ready.GRPC)
+	url := "http://127.0.0.1:1/" + strings.Repeat("x", 2000)
+	var acknowledged []string
+	var err error
+	for i := 0; err == nil && i < 10_000; i++ {
+		var task *cloudtaskspb.Task
+		if task, err = create(t.Context(), c, queue, fmt.Sprint(i), url, time.Now().Add(time.Hour)); err == nil {
+			acknowledged = append(acknowledged, task.Name)
+		}
+	}
+	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "the data file cannot be written") || len(acknowledged) == 0 {
+		t.Fatalf("after %d tasks: %v", len(acknowledged), err)
+	}
+	p.signal(syscall.SIGTERM)
+	if code := p.end(); code != 1 {
+		t.Errorf("exit code %d, want 1: the data file has failed", code)
+	}
+	c = connect(t, launch(t, args...).ready.GRPC)
+	for _, name := range acknowledged {
+		if _, err := c.GetTask(t.Context(), &cloudtaskspb.GetTaskRequest{Name: name}); err != nil {
+			t.Fatalf("task %s was acknowledged: %v", name, err)
+		}
 	}
 }

@@ -69,7 +69,22 @@ func launch(t testing.TB, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{Cmd: exec.Command(file, append([]string{"-port", "0"}, args...)...), t: t, stderr: &bytes.Buffer{}}
+	return await(t, exec.Command(file, append([]string{"-port", "0"}, args...)...))
+}
+
+// launchLimited is launch where no file may grow beyond a few hundred kilobytes.
+func launchLimited(t testing.TB, args ...string) *process {
+	t.Helper()
+	file, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return await(t, exec.Command("sh", append([]string{"-c", `ulimit -f 500 && exec "$0" -port 0 "$@"`, file}, args...)...))
+}
+
+func await(t testing.TB, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{Cmd: cmd, t: t, stderr: &bytes.Buffer{}}
 	p.Cmd.Stderr = p.stderr
 	out, err := p.StdoutPipe()
 	if err != nil {
