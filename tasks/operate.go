@@ -71,8 +71,8 @@ func (d *definition) delete(ctx context.Context, b *Binding, id string) error {
 	return nil
 }
 
-// deleteBatch is how many ids go to the transport in one call.
-const deleteBatch = 1000
+// deleteBatch is how many ids go to the transport in one call: enough for a driver to have several requests in flight.
+const deleteBatch = 10_000
 
 func (d *definition) deleteAll(ctx context.Context, b *Binding, opts []DeleteOption) (int, error) {
 	app, rt, in, err := d.inspect(ctx, b)
