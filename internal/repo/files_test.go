@@ -84,7 +84,7 @@ func TestFindMachinePaths_FindsThemOutsideURLs(t *testing.T) {
 	text := strings.Join([]string{
 		"see @/root/notes.md",
 		`open("@/home/ana/x")`,
-		"https://example.com@/work/x",
+		"https://example.com@/home/x",
 		"DIR=@/tmp/build",
 		`C:@\Users\ana`,
 		"/_tasks/ and /homes/x",
