@@ -11,7 +11,8 @@ import (
 // Binding says which Apps a definition belongs to. Embed it to make a [Definition]; the zero value belongs to
 // none. It must not be copied.
 type Binding struct {
-	mu   sync.Mutex // serializes changes
+	mu   sync.Mutex  // serializes changes
+	left atomic.Bool // an App that it belonged to has been shut down
 	apps atomic.Pointer[[]*App]
 }
 
@@ -32,7 +33,10 @@ func (b *Binding) App(ctx context.Context) (*App, error) {
 	case 1:
 		return apps[0], nil
 	case 0:
-		return nil, fmt.Errorf("%w with any live App: pass it to App.Register first, and use it before that App's Shutdown", ErrNotRegistered)
+		if b.left.Load() {
+			return nil, fmt.Errorf("%w any more: %w", ErrNotRegistered, ErrShutdown)
+		}
+		return nil, fmt.Errorf("%w with any live App: pass it to App.Register first", ErrNotRegistered)
 	default:
 		return nil, fmt.Errorf("%w: choose one with app.Context(ctx)", ErrAmbiguousApp)
 	}
@@ -57,6 +61,7 @@ func (b *Binding) bind(a *App) {
 func (b *Binding) release(a *App) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.left.Store(true)
 	apps := slices.DeleteFunc(slices.Clone(b.list()), func(x *App) bool { return x == a })
 	b.apps.Store(&apps)
 }

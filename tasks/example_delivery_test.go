@@ -145,7 +145,7 @@ func ExampleApp_Shutdown() {
 	// Output:
 	// bill 7 is sent
 	// shut down: <nil>
-	// tasks: Bill: not registered with any live App: pass it to App.Register first, and use it before that App's Shutdown
+	// tasks: Bill: not registered any more: the App is shut down
 }
 
 func ExampleTask_Debug() {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"cloud.google.com/go/cloudtasks/apiv2/cloudtaskspb"
@@ -24,10 +25,17 @@ type dispatcher struct {
 	queues *registry
 	tokens *tokens
 	log    *slog.Logger
+
+	warned atomic.Int64 // when a failed attempt was last told of at level Warn, Unix nanoseconds
+	silent atomic.Int64 // failed attempts that were not, since
 }
 
 const (
-	idleTimeout = 30 * time.Second
+	// idleTimeout is short, because net/http's Shutdown waits five seconds for a connection that never carried a
+	// request, and dialing ahead of need leaves some.
+	idleTimeout = time.Second
+	// warnEvery bounds how often failed attempts are told of: a queue may try hundreds in a second.
+	warnEvery = time.Second
 	// mostIdle keeps the connection of every dispatch that may run at a time by default: with Go's own limit of
 	// two per host, nearly every request of a busy queue would open another.
 	mostIdle   = transport.DefaultConcurrentDispatches
@@ -59,8 +67,21 @@ func (d *dispatcher) dispatch(ctx context.Context, t *transport.Delivery) (statu
 	if d.log.Enabled(ctx, slog.LevelDebug) {
 		d.log.Debug("task dispatched", "queue", t.Queue, "task", t.ID, "attempt", t.Attempt, "url", t.URL,
 			"status", status, "took", time.Since(began), "error", err)
+	} else if status < 200 || status > 299 {
+		d.warn(t, status, err)
 	}
 	return status, retryAfter, err
+}
+
+// warn tells of a failed attempt, and of how many it has kept quiet about since the one before.
+func (d *dispatcher) warn(t *transport.Delivery, status int, err error) {
+	now, last := time.Now().UnixNano(), d.warned.Load()
+	if now-last < int64(warnEvery) || !d.warned.CompareAndSwap(last, now) {
+		d.silent.Add(1)
+		return
+	}
+	d.log.Warn("attempt failed", "queue", t.Queue, "task", t.ID, "attempt", t.Attempt, "url", t.URL, "status", status, "error", err,
+		"more", d.silent.Swap(0))
 }
 
 func (d *dispatcher) send(ctx context.Context, t *transport.Delivery) (status int, retryAfter time.Duration, err error) {
