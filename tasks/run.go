@@ -155,12 +155,12 @@ func (v verdict) retryAfter() time.Duration {
 
 // log tells what is worth telling; what was executed is not.
 func (r *run) log(v verdict) {
-	level := slog.LevelError
-	switch v.outcome {
-	case OutcomeSnoozed, OutcomeDiscarded:
+	level := slog.LevelWarn // what the queue tries again
+	switch {
+	case v.outcome == OutcomeSnoozed, v.outcome == OutcomeDiscarded:
 		level = slog.LevelInfo
-	case OutcomeRejected, OutcomeRetryLater:
-		level = slog.LevelWarn
+	case v.outcome == OutcomeQuarantined, v.stack != nil, r.delivery.Exhausted:
+		level = slog.LevelError
 	}
 	log := r.app.cfg.Logger
 	if !log.Enabled(r, level) {
