@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -83,6 +85,9 @@ func (a *App) pick(h http.Header) http.Header {
 		}
 		if picked == nil {
 			picked = make(http.Header, len(a.propagated))
+		}
+		if slices.ContainsFunc(vs, func(v string) bool { return !utf8.ValidString(v) }) {
+			continue // no task can carry it, and who sent it must not keep the request from enqueueing
 		}
 		if len(vs) > 1 {
 			vs = []string{strings.Join(vs, ",")}

@@ -35,7 +35,8 @@ type Metadata struct {
 	Eager  bool        // ran in the caller
 	Header http.Header // the raw request's; not to be changed
 
-	platformAttempt int // of this task in its queue, whatever came before a Snooze
+	queued          bool // Debug: it stays in its queue
+	platformAttempt int  // of this task in its queue, whatever came before a Snooze
 	firstAttempt    time.Time
 	retry           *transport.RetryConfig
 }
@@ -63,7 +64,7 @@ func (m Metadata) LastAttempt(ctx context.Context) (bool, error) {
 	if app == nil {
 		return false, fmt.Errorf("tasks: last attempt: %w: the context is not a run's", ErrUnknown)
 	}
-	if m.Eager {
+	if m.Eager && !m.queued {
 		return true, nil // nobody runs it again
 	}
 	limits, err := app.limits(ctx, m)
@@ -158,7 +159,8 @@ func (r *run) metadata() Metadata {
 	m := Metadata{
 		Name: r.route.spec.Name,
 		ID:   d.ID, Queue: d.Queue, Attempt: max(d.Attempt, 1), ExecutionCount: d.Executions,
-		PreviousResponse: d.PreviousResponse, ETA: d.ETA, Eager: r.source == inCaller, Header: h,
+		PreviousResponse: d.PreviousResponse, ETA: d.ETA, Eager: r.source.inCaller(), Header: h,
+		queued:  r.source == onDemand,
 		Project: first(h[headerProject]), RetryReason: first(h[headerReason]),
 		platformAttempt: max(d.Attempt, 1), firstAttempt: d.FirstAttempt, retry: d.Retry,
 	}

@@ -26,20 +26,25 @@ func (d *definition) run(ctx context.Context, b *Binding, v any) (any, error) {
 		return nil, fmt.Errorf("tasks: %s: %w", d.name, err)
 	}
 	header, _ := app.addPropagated(ctx, rt.header, false)
-	return app.runHere(ctx, rt, &transport.Delivery{
+	return app.runHere(ctx, rt, false, &transport.Delivery{
 		Task:    transport.Task{Queue: rt.queue, URL: rt.url, Header: header, Body: body, ETA: app.now(), Timeout: d.timeout, Retry: d.retry},
 		Attempt: 1,
 	})
 }
 
-func (a *App) runHere(ctx context.Context, rt *route, del *transport.Delivery) (any, error) {
+// runHere runs a delivery in its caller. queued says that it is one of a task that stays in its queue.
+func (a *App) runHere(ctx context.Context, rt *route, queued bool, del *transport.Delivery) (any, error) {
 	timeout := rt.timeout
 	if del.Timeout != 0 {
 		timeout = del.Timeout
 	}
 	run := lazyctx.WithDeadline(ctx, time.Now().Add(timeout))
 	defer run.Cancel()
-	v := a.deliver(run, rt, del, inCaller)
+	src := inCaller
+	if queued {
+		src = onDemand
+	}
+	v := a.deliver(run, rt, del, src)
 	return v.result, v.forCaller(rt)
 }
 
@@ -52,7 +57,7 @@ func (d *definition) debug(ctx context.Context, b *Binding, id string) error {
 	if err != nil {
 		return fmt.Errorf("tasks: debug %s: %w", d.name, err)
 	}
-	_, err = app.runHere(ctx, rt, &transport.Delivery{Task: w.Task, Attempt: w.Dispatches + 1, Executions: w.Seen})
+	_, err = app.runHere(ctx, rt, true, &transport.Delivery{Task: w.Task, Attempt: w.Dispatches + 1})
 	return err
 }
 

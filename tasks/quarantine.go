@@ -106,7 +106,7 @@ func (r *run) quarantineIfLast(v verdict) verdict {
 	defer cancel()
 	last, err := r.metadata().LastAttempt(ctx)
 	if err != nil {
-		r.app.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "tasks: whether this was the last attempt is not known", slog.Any("error", err))
+		r.app.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "tasks: whether this was the last attempt is not known, so it is not quarantined", slog.Any("error", err))
 		return v
 	}
 	if !last {

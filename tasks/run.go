@@ -18,8 +18,11 @@ type source uint8
 const (
 	overHTTP  source = iota
 	inProcess        // a transport.Server, which gives notice of exhausted attempts itself
-	inCaller         // Run, Debug, eager: errors go back to who called
+	inCaller         // Run, eager: errors go back to who called
+	onDemand         // Debug: likewise, and the task stays in its queue
 )
+
+func (s source) inCaller() bool { return s == inCaller || s == onDemand }
 
 // run is one delivery on its way through the pipeline, and the context of the function: one allocation for
 // all that the function may ask of it. Its parent carries the deadline.
@@ -54,15 +57,15 @@ func (a *App) deliver(ctx context.Context, rt *route, d *transport.Delivery, src
 		return v
 	}
 	switch {
-	case v.outcome == OutcomeSnoozed && src != inCaller:
+	case v.outcome == OutcomeSnoozed && !src.inCaller():
 		v = r.snooze(v)
-	case v.outcome == OutcomeRejected && src != inCaller: // the caller has the error: nothing is lost
+	case v.outcome == OutcomeRejected && !src.inCaller(): // the caller has the error: nothing is lost
 		v = r.quarantine(v)
 	}
 	if (v.outcome == OutcomeFailed || v.outcome == OutcomeRetryLater) && src == overHTTP && a.cfg.Quarantine != nil {
 		v = r.quarantineIfLast(v)
 	}
-	if src != inCaller || v.stack != nil { // the caller has the error, but not the stack
+	if !src.inCaller() || v.stack != nil { // the caller has the error, but not the stack
 		r.log(v)
 	}
 	return v

@@ -17,7 +17,13 @@ import (
 func (r *run) snooze(v verdict) verdict {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r), cleanup)
 	defer cancel()
-	if err := r.app.sendAnew(ctx, r.snoozed(v.after)); err != nil {
+	err := error(nil)
+	if v.after > r.app.cfg.MaxETA {
+		err = fmt.Errorf("%w: at most %s", ErrTooFar, r.app.cfg.MaxETA)
+	} else {
+		err = r.app.sendAnew(ctx, r.snoozed(v.after))
+	}
+	if err != nil {
 		return verdict{outcome: OutcomeFailed, err: fmt.Errorf("snooze for %s: %w", v.after, err)}
 	}
 	return v
@@ -36,7 +42,7 @@ func (r *run) snoozed(d time.Duration) *transport.Task {
 	if d > 0 {
 		t.ETA = r.app.now().Add(d)
 	}
-	t.Header = ownHeaders(r.delivery.Header)
+	t.Header = r.ownHeaders()
 	if m.ID == "" && m.SchedulerJob != "" && !m.ScheduleTime.IsZero() { // jobs have no task id, but each run a time
 		m.ID = hashID(m.SchedulerJob+"\x00"+m.ScheduleTime.Format(time.RFC3339Nano), r.route.spec.Name)
 	}
@@ -62,10 +68,13 @@ func snoozedID(first, current string) string {
 }
 
 // ownHeaders drops what the platform and proxies have added on the way, and keeps what the task was given.
-func ownHeaders(h http.Header) http.Header {
+func (r *run) ownHeaders() http.Header {
+	h := r.delivery.Header
 	own := make(http.Header, len(h)+2)
 	for name, vs := range h {
-		if reservedHeader(name) && !strings.HasPrefix(name, "Typedtasks-") || addedOnTheWay(name) {
+		_, asked := r.route.header[name]
+		asked = asked || slices.Contains(r.app.propagated, name)
+		if reservedHeader(name) && !strings.HasPrefix(name, "Typedtasks-") || addedOnTheWay(name) && !asked {
 			continue
 		}
 		if value := strings.Join(vs, ","); len(vs) > 0 && checkHeader(name, value) == nil {

@@ -332,3 +332,46 @@ func TestSnooze_SchedulerJobDeliveredTwice_MakesOneTask(t *testing.T) {
 		t.Errorf("ids %q: want one task for the run that was delivered twice, and one for the next day's", ids)
 	}
 }
+
+func TestSnooze_HeadersThatWereAskedFor_StayThoughProxiesAddSuchToo(t *testing.T) {
+	t.Parallel()
+	fake := &enqFake{}
+	task := tasks.New(func(context.Context, enqMail) error { return tasks.Snooze(time.Minute) }, tasks.WithName("report"), tasks.WithHeader("Accept", "text/plain"))
+	app := enqApp(t, tasks.Config{Transport: fake, PropagatedHeaders: []string{"X-Cloud-Trace-Context"}}, task)
+	r := httptest.NewRequest(http.MethodPost, app.Config().MountPath+"/tasks/report", strings.NewReader(`{"to":"ana"}`))
+	for k, v := range map[string]string{"X-CloudTasks-TaskName": "a", "Accept": "text/plain", "X-Cloud-Trace-Context": "t/1", "X-Forwarded-For": "10.0.0.1"} {
+		r.Header.Set(k, v)
+	}
+	app.ServeHTTP(httptest.NewRecorder(), r)
+	h := fake.only(t).Header
+	if h.Get("Accept") != "text/plain" || h.Get("X-Cloud-Trace-Context") != "t/1" || h.Get("X-Forwarded-For") != "" {
+		t.Errorf("headers %v", h)
+	}
+}
+
+func TestSnooze_BeyondMaxETA_Fails(t *testing.T) {
+	t.Parallel()
+	fake := &enqFake{}
+	task := tasks.New(func(context.Context, enqMail) error { return tasks.Snooze(2 * time.Hour) }, tasks.WithName("report"))
+	app := enqApp(t, tasks.Config{Transport: fake, MaxETA: time.Hour}, task)
+	w := httptest.NewRecorder()
+	app.ServeHTTP(w, httptest.NewRequest(http.MethodPost, app.Config().MountPath+"/tasks/report", strings.NewReader(`{"to":"ana"}`)))
+	if w.Code != http.StatusInternalServerError || len(fake.all()) != 0 {
+		t.Errorf("answered %d, %d tasks enqueued", w.Code, len(fake.all()))
+	}
+}
+
+func TestPropagate_ValueThatNoTaskCanCarry_IsLeftBehind(t *testing.T) {
+	t.Parallel()
+	fake := &enqFake{}
+	task := tasks.New(enqDone[enqMail])
+	app := enqApp(t, tasks.Config{Transport: fake}, task)
+	r := httptest.NewRequest(http.MethodPost, "/signup", nil)
+	r.Header.Set("traceparent", "caf\xe9")
+	app.Propagate(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		enqMust(task.Enqueue(r.Context(), enqMail{To: "ana"}))(t)
+	})).ServeHTTP(httptest.NewRecorder(), r)
+	if v, there := fake.only(t).Header["Traceparent"]; there {
+		t.Errorf("carried %q", v)
+	}
+}

@@ -70,7 +70,8 @@ type Delivery struct {
 	FirstAttempt     time.Time // when the first attempt began; zero where the driver cannot tell
 
 	// Exhausted marks a notice instead of an attempt: the driver gives up on the task, and this is the last that
-	// is heard of it. PreviousResponse tells how its last attempt ended, and LastErr why, where that is known.
+	// is heard of it. PreviousResponse tells how its last attempt ended, and LastErr why, where that is known. It
+	// goes to who ran that attempt, or to whoever serves anything where nobody does.
 	Exhausted bool
 	LastErr   error
 }

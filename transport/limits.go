@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+	"unicode/utf8"
 )
 
 // Limits of Cloud Tasks, read 2026-11 from its quota page and API definitions (cloudtasks 1.21.1). Every
@@ -103,7 +104,7 @@ func measure(h http.Header) (bytes, values int, err error) {
 			bytes += len(k) + len(v)
 			values++
 			if err == nil && !headerValue(v) {
-				err = fmt.Errorf("header %s holds a control character", k)
+				err = fmt.Errorf("header %s holds a control character, or is not UTF-8", k)
 			}
 		}
 	}
@@ -122,13 +123,14 @@ func headerToken(s string) bool {
 	return s != ""
 }
 
+// headerValue holds values to UTF-8, because a task travels as a protobuf message.
 func headerValue(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false
 		}
 	}
-	return true
+	return utf8.ValidString(s)
 }
 
 type sizeError struct{ got int }

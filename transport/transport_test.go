@@ -43,6 +43,7 @@ func TestTask_Check(t *testing.T) {
 		{"URL too long", func(t *transport.Task) { t.URL = strings.Repeat("u", transport.MaxURL+1) }, transport.ErrInvalid, "URL"},
 		{"retry settings out of range", func(t *transport.Task) { t.Retry = &transport.RetryConfig{MaxAttempts: -2} }, transport.ErrInvalid, "MaxAttempts"},
 		{"header that splits", func(t *transport.Task) { t.Header = http.Header{"A": {"b\r\nC: d"}} }, transport.ErrInvalid, "control character"},
+		{"header that is not UTF-8", func(t *transport.Task) { t.Header = http.Header{"A": {"caf\xe9"}} }, transport.ErrInvalid, "UTF-8"},
 		{"header name with a space", func(t *transport.Task) { t.Header = http.Header{"A B": {"c"}} }, transport.ErrInvalid, "token"},
 		{"header without a name", func(t *transport.Task) { t.Header = http.Header{"": {"c"}} }, transport.ErrInvalid, "token"},
 		{"odd but legal header", func(t *transport.Task) { t.Header = http.Header{"a!#$%&'*+.^`|~_-9": {"\tü "}} }, nil, ""},

@@ -84,15 +84,18 @@ func TestExhausted_NoticeHoldsASlot_ButNotForEver(t *testing.T) {
 	})
 }
 
-func TestExhausted_NobodyToNotify(t *testing.T) {
+func TestExhausted_NobodysTask_TheNeighborIsNotified(t *testing.T) {
 	inBubble(t, engine.Config{}, func(t *testing.T, r *rig) {
 		r.put(once)
 		r.Withdraw("")
 		r.serve("https://elsewhere.example")
 		r.enqueue()
 		r.wantBacklog(0)
-		if got := r.Exhausted(); len(got) != 1 || got[0].LastStatus != 404 || len(r.seen()) != 0 {
-			t.Errorf("Exhausted = %+v, %d calls", got, len(r.seen()))
+		if got := r.Exhausted(); len(got) != 1 || got[0].LastStatus != 404 {
+			t.Errorf("Exhausted = %+v", got)
+		}
+		if calls := r.seen(); len(calls) != 1 || !calls[0].d.Exhausted {
+			t.Errorf("calls %+v, want the notice alone", calls)
 		}
 	})
 }

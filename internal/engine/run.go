@@ -73,6 +73,9 @@ func (q *queue) call(base context.Context, r *run) outcome {
 	h := q.e.handler(r.env)
 	if h == nil && r.notice != nil {
 		h = r.handler // withdrawn meanwhile: who ran the last attempt hears of its end
+		if h == nil {
+			h = q.e.table.Load().Any() // nobody's any more: better a neighbor hears of it than none
+		}
 	}
 	if h == nil {
 		return outcome{status: http.StatusNotFound, err: errNoRoute}

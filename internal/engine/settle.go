@@ -150,7 +150,7 @@ func (q *queue) notify(r *run, rec *Exhausted, now int64) bool {
 		return false
 	}
 	r.gaveUp = true
-	if q.e.handler(rec.env) == nil && r.handler == nil {
+	if q.e.handler(rec.env) == nil && r.handler == nil && q.e.table.Load().Any() == nil {
 		return false
 	}
 	*r = run{

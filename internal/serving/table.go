@@ -58,6 +58,14 @@ func (t *Table) Find(url string) transport.Handler {
 	return nil
 }
 
+// Any returns some handler, nil if nobody serves.
+func (t *Table) Any() transport.Handler {
+	if len(t.served) == 0 {
+		return nil
+	}
+	return t.served[0].handler
+}
+
 func refused(kind transport.Kind, err error) error {
 	return &transport.Error{Op: transport.OpServe, Kind: kind, Err: err}
 }

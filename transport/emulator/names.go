@@ -54,8 +54,12 @@ func denied(name, permission string) error {
 
 // splitTaskName returns a task's queue and id.
 func splitTaskName(name string) (queue, id string, err error) {
-	queue, id, ok := strings.Cut(name, "/tasks/")
-	if !ok || strings.Contains(id, "/") || checkQueueName(queue) != nil {
+	at := strings.LastIndex(name, "/tasks/") // the last: a queue may be called "tasks"
+	if at < 0 {
+		return "", "", status.Error(codes.InvalidArgument, textTaskName)
+	}
+	queue, id = name[:at], name[at+len("/tasks/"):]
+	if strings.Contains(id, "/") || checkQueueName(queue) != nil {
 		return "", "", status.Error(codes.InvalidArgument, textTaskName)
 	}
 	if !isID(id, maxTaskID, "-_") {

@@ -42,6 +42,11 @@ func TestNodeClient(t *testing.T) {
 	install := exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts")
 	install.Dir = dir
 	if out, err := install.CombinedOutput(); err != nil {
+		view := exec.CommandContext(ctx, "npm", "view", "@google-cloud/tasks", "version")
+		view.Dir = dir
+		if view.Run() == nil {
+			t.Fatalf("npm reaches its registry, and cannot install what package.json names: %v\n%s", err, out)
+		}
 		t.Skipf("npm cannot install Google's client (no network?): %v\n%s", err, out)
 	}
 
