@@ -24,21 +24,24 @@ import (
 type App struct {
 	cfg        Config
 	validator  *payload.Validator
-	propagated []string
+	propagated []string        // canonical
+	spelled    []string        // the same as the configuration spells them: messages carry them so
 	clock      transport.Clock // nil: the system's
-	server     transport.Server
+	locals     []local
 	eager      bool
 	gate       gate
 	released   atomic.Bool
 	leaving    sync.Once
-	shared     bool // whether others still used the transport when this App left it
+	alone      []transport.Server // those that nobody else used when this App left them
 
 	queueLimits sync.Map // queue -> transport.RetryConfig, asked once
+	plans       sync.Map // reflect.Type -> *payload.Plan, of payloads of sibling packages
 
 	mu         sync.Mutex // serializes changes of what table is made from
 	defs       []Definition
 	middleware []Middleware
 	enqueueing []func(EnqueueFunc) EnqueueFunc
+	publishing []func(PublishFunc) PublishFunc
 	table      atomic.Pointer[table]
 	buffers    sync.Pool // of *buffer
 }
@@ -51,13 +54,18 @@ type Middleware func(next Handler) Handler
 // and owns them while it runs. A payload that does not validate never gets there.
 type EnqueueFunc func(ctx context.Context, ts []*transport.Task) []Result
 
+// PublishFunc publishes messages: one result each, in order, whose Receipt.ID is the message's id. Middleware may
+// change the messages, and owns them while it runs.
+type PublishFunc func(ctx context.Context, ms []*transport.Message) []Result
+
 // table is an immutable view of the App's definitions, replaced as a whole, so that deliveries and enqueues
 // take no lock.
 type table struct {
 	byPath  map[string]*route // as requests name them
 	byURL   map[string]*route // as tasks name them
-	byDef   map[*definition]*route
+	byOwner map[*Binding]*route
 	enqueue EnqueueFunc // nil without middleware
+	publish PublishFunc // likewise
 	pooled  bool        // whether bodies may be read into buffers that are used again
 }
 
@@ -69,6 +77,7 @@ type route struct {
 	timeout time.Duration
 	def     *definition // nil where the definition is no task
 
+	base    *settings // what the options of a call go over
 	queue   string
 	header  http.Header // shared, never changed
 	policy  backoff.Policy
@@ -82,26 +91,29 @@ func NewApp(c Config) (*App, error) {
 		return nil, fmt.Errorf("tasks: new app: %w", err)
 	}
 	a := &App{cfg: cfg, validator: payload.NewValidator(cfg.Validator), propagated: cfg.PropagatedHeaders}
+	if a.spelled = slices.Clone(c.PropagatedHeaders); c.PropagatedHeaders == nil {
+		a.spelled = []string{defaultPropagated}
+	}
 	a.gate.init()
 	_, err = transport.As[*eager.Transport](cfg.Transport)
 	a.eager = err == nil
 	a.clock, _ = transport.As[transport.Clock](cfg.Transport)
-	a.server, _ = transport.As[transport.Server](cfg.Transport)
+	a.locals = locals(cfg)
+	remote := !isLocal(cfg.Transport)
 	a.rebuild()
 	if len(cfg.Queues) > 0 {
 		if d, err := transport.As[transport.QueueDeclarer](cfg.Transport); err == nil {
 			if err := d.DeclareQueues(cfg.Queues); err != nil {
 				return nil, fmt.Errorf("tasks: new app: Config.Queues: %w", err)
 			}
-		} else if a.server == nil {
+		} else if remote {
 			cfg.Logger.Warn("tasks: Config.Queues has no effect: the transport takes no queue settings", "transport", fmt.Sprintf("%T", cfg.Transport))
 		}
 	}
-	if a.server != nil {
-		if err := a.server.Serve(cfg.Endpoint, a.serveLocal); err != nil {
-			return nil, fmt.Errorf("tasks: new app: %w: give each App that shares a transport an Endpoint of its own", err)
-		}
-	} else if cfg.Quarantine == nil {
+	if err := a.serve(); err != nil {
+		return nil, fmt.Errorf("tasks: new app: %w", err)
+	}
+	if remote && cfg.Quarantine == nil {
 		cfg.Logger.Warn("tasks: Config.Quarantine is not set: a payload that never decodes is retried until its queue gives up, then lost")
 	}
 	return a, nil
@@ -118,6 +130,12 @@ func (a *App) Config() Config {
 // Context returns a ctx under which definitions work through this App, and through no other.
 func (a *App) Context(ctx context.Context) context.Context {
 	return context.WithValue(ctx, appKey{}, a)
+}
+
+// AppFrom returns the App in ctx: the one of App.Context, or of the run that ctx was given to.
+func AppFrom(ctx context.Context) (*App, bool) {
+	a := appFrom(ctx)
+	return a, a != nil
 }
 
 type appKey struct{}
@@ -144,6 +162,7 @@ func (a *App) Register(defs ...Definition) error {
 			taken[path] = owner(d.Spec())
 		}
 	}
+	values := make([]any, len(defs))
 	for i, d := range defs {
 		if isNil(d) {
 			errs = append(errs, fmt.Errorf("definition %d is nil", i+1))
@@ -155,7 +174,14 @@ func (a *App) Register(defs ...Definition) error {
 			continue
 		}
 		all, seen[d.binding()] = append(all, d), true
-		for _, err := range a.check(d, s) {
+		wrong := a.check(d, s)
+		if s.Resolve != nil && len(wrong) == 0 {
+			var err error
+			if values[i], err = s.Resolve(a); err != nil {
+				wrong = append(wrong, each(err)...)
+			}
+		}
+		for _, err := range wrong {
 			errs = append(errs, fmt.Errorf("%s: %w", describe(s), err))
 		}
 		paths := a.paths(s)
@@ -171,21 +197,43 @@ func (a *App) Register(defs ...Definition) error {
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("tasks: register: %w", err)
 	}
+	before := a.defs
 	a.defs = all
 	a.rebuild()
+	for i, d := range defs {
+		d.binding().bind(a, values[i])
+	}
+	if err := a.start(defs); err != nil {
+		a.defs = before
+		a.rebuild()
+		for _, d := range defs {
+			d.binding().unbind(a)
+		}
+		return err
+	}
+	return nil
+}
+
+// start begins what definitions need beside being served.
+func (a *App) start(defs []Definition) error {
+	var errs []error
 	for _, d := range defs {
-		d.binding().bind(a)
+		if s := d.Spec(); s.Start != nil {
+			for _, err := range each(s.Start(a)) {
+				errs = append(errs, fmt.Errorf("%s: %w", describe(s), err))
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("tasks: register: %w", err)
 	}
 	return nil
 }
 
 // check reports what is wrong with a definition by itself, and under this App's settings.
 func (a *App) check(d Definition, s Spec) (errs []error) {
-	if many, ok := s.Err.(interface{ Unwrap() []error }); ok {
-		errs = append(errs, many.Unwrap()...)
-	} else if s.Err != nil {
-		errs = append(errs, s.Err)
-	}
+	errs = append(errs, each(s.Err)...)
+	errs = append(errs, a.checkTaskOptions(s)...)
 	t, ok := d.(interface{ definition() *definition })
 	if !ok {
 		return errs
@@ -205,6 +253,17 @@ func (a *App) check(d Definition, s Spec) (errs []error) {
 		}
 	}
 	return errs
+}
+
+// each are the errors that err joins, or err itself.
+func each(err error) []error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		return many.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
 }
 
 // isNil sees through a nil pointer in a Definition.
@@ -235,6 +294,19 @@ func (a *App) Use(mw ...Middleware) {
 	a.rebuild()
 }
 
+// UsePublish wraps every publishing of messages, one or many. The first one given is the outermost. nil entries
+// are skipped.
+func (a *App) UsePublish(mw ...func(next PublishFunc) PublishFunc) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, m := range mw {
+		if m != nil {
+			a.publishing = append(a.publishing, m)
+		}
+	}
+	a.rebuild()
+}
+
 // UseEnqueue wraps every enqueue: tasks, bulk and snoozed ones alike. The first one given is the outermost; a
 // retry of the enqueue happens inside. nil entries are skipped.
 func (a *App) UseEnqueue(mw ...func(next EnqueueFunc) EnqueueFunc) {
@@ -250,7 +322,8 @@ func (a *App) UseEnqueue(mw ...func(next EnqueueFunc) EnqueueFunc) {
 
 // rebuild composes the table anew. Its caller holds a.mu, or is NewApp.
 func (a *App) rebuild() {
-	t := &table{byPath: map[string]*route{}, byURL: map[string]*route{}, byDef: map[*definition]*route{}}
+	t := &table{byPath: map[string]*route{}, byURL: map[string]*route{}, byOwner: map[*Binding]*route{}}
+	also := map[string][]*route{}
 	_, ours := a.cfg.Codec.(JSONCodec)
 	t.pooled = ours && len(a.middleware) == 0
 	for _, d := range a.defs {
@@ -262,8 +335,27 @@ func (a *App) rebuild() {
 				r.url = a.cfg.Endpoint + path
 			}
 		}
-		if r.def != nil {
-			t.byDef[r.def] = r
+		t.byOwner[d.binding()] = r
+	}
+	for _, r := range t.byOwner {
+		for _, name := range r.spec.Also {
+			path := a.path(r.spec, name)
+			if _, taken := t.byPath[a.cfg.MountPath+path]; !taken && r.spec.Path != "" && !slices.Contains(also[path], r) {
+				also[path] = append(also[path], r)
+			}
+		}
+	}
+	for path, rs := range also {
+		if len(rs) == 1 { // else it would be anybody's guess
+			t.byPath[a.cfg.MountPath+path], t.byURL[a.cfg.Endpoint+path] = rs[0], rs[0]
+		}
+	}
+	if len(a.publishing) > 0 {
+		t.publish = a.publishAll
+		for _, m := range slices.Backward(a.publishing) {
+			if next := m(t.publish); next != nil {
+				t.publish = next
+			}
 		}
 	}
 	if len(a.enqueueing) > 0 {
@@ -290,10 +382,20 @@ func (a *App) route(d Definition) *route {
 	r.queue = or(r.spec.Queue, a.cfg.Queue)
 	if t, ok := d.(interface{ definition() *definition }); ok {
 		r.def = t.definition()
+		r.base = &r.def.settings
 		r.header = r.def.baseHeader(a.cfg.Codec)
-		r.policy = r.def.policy.Or(a.cfg.EnqueueRetry)
-		r.retries = r.policy.Enabled() && !a.eager // the function failed then, not the enqueue
+	} else {
+		r.base = &settings{queue: r.spec.Queue}
+		if r.spec.Kind != KindSubscriber { // whose timeout is for messages
+			r.base.timeout = r.spec.Timeout
+		}
+		r.header = cloneHeader(r.spec.Header, 1)
+		if _, set := r.header[headerContentType]; !set {
+			r.header[headerContentType] = []string{"application/json"}
+		}
 	}
+	r.policy = r.base.policy.Or(a.cfg.EnqueueRetry)
+	r.retries = r.policy.Enabled() && !a.eager // the function failed then, not the enqueue
 	return r
 }
 
@@ -302,15 +404,18 @@ func (a *App) paths(s Spec) []string {
 	if s.Path == "" {
 		return nil
 	}
-	section := a.cfg.TasksPath
-	if s.Kind == KindSubscriber {
-		section = a.cfg.SubscriptionsPath
-	}
 	var paths []string
 	for _, p := range append([]string{s.Path}, s.Aliases...) {
-		paths = append(paths, "/"+section+"/"+p)
+		paths = append(paths, a.path(s, p))
 	}
 	return paths
+}
+
+func (a *App) path(s Spec, name string) string {
+	if s.Kind == KindSubscriber {
+		return "/" + a.cfg.SubscriptionsPath + "/" + name
+	}
+	return "/" + a.cfg.TasksPath + "/" + name
 }
 
 // now is the transport's time where it keeps its own.

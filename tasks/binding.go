@@ -13,7 +13,13 @@ import (
 type Binding struct {
 	mu   sync.Mutex  // serializes changes
 	left atomic.Bool // an App that it belonged to has been shut down
-	apps atomic.Pointer[[]*App]
+	apps atomic.Pointer[[]bound]
+}
+
+// bound is one App with what the definition's Resolve made of it.
+type bound struct {
+	app   *App
+	value any
 }
 
 // App returns the App that work of this definition belongs to: the one in ctx, which must have registered
@@ -21,7 +27,7 @@ type Binding struct {
 func (b *Binding) App(ctx context.Context) (*App, error) {
 	apps := b.list()
 	if app := appFrom(ctx); app != nil {
-		if slices.Contains(apps, app) {
+		if slices.ContainsFunc(apps, func(b bound) bool { return b.app == app }) {
 			return app, nil
 		}
 		if app.released.Load() {
@@ -31,7 +37,7 @@ func (b *Binding) App(ctx context.Context) (*App, error) {
 	}
 	switch len(apps) {
 	case 1:
-		return apps[0], nil
+		return apps[0].app, nil
 	case 0:
 		if b.left.Load() {
 			return nil, fmt.Errorf("%w any more: %w", ErrNotRegistered, ErrShutdown)
@@ -42,26 +48,41 @@ func (b *Binding) App(ctx context.Context) (*App, error) {
 	}
 }
 
+// Resolved returns what [Spec].Resolve made of the definition under app, nil where it is not registered there.
+func (b *Binding) Resolved(app *App) any {
+	for _, at := range b.list() {
+		if at.app == app {
+			return at.value
+		}
+	}
+	return nil
+}
+
 func (b *Binding) binding() *Binding { return b }
 
-func (b *Binding) list() []*App {
+func (b *Binding) list() []bound {
 	if p := b.apps.Load(); p != nil {
 		return *p
 	}
 	return nil
 }
 
-func (b *Binding) bind(a *App) {
+func (b *Binding) bind(a *App, value any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	apps := append(slices.Clone(b.list()), a)
+	apps := append(slices.Clone(b.list()), bound{a, value})
 	b.apps.Store(&apps)
 }
 
+// release is unbind at the end of a.
 func (b *Binding) release(a *App) {
+	b.left.Store(true)
+	b.unbind(a)
+}
+
+func (b *Binding) unbind(a *App) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.left.Store(true)
-	apps := slices.DeleteFunc(slices.Clone(b.list()), func(x *App) bool { return x == a })
+	apps := slices.DeleteFunc(slices.Clone(b.list()), func(x bound) bool { return x.app == a })
 	b.apps.Store(&apps)
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-playground/validator/v10"
 
@@ -62,8 +63,8 @@ type Config struct {
 	// front of it (Cloud Run's IAM, say) must decide.
 	Authenticator Authenticator
 
-	// PropagatedHeaders ride along from a request to what is enqueued under it, and on. nil: "traceparent";
-	// empty but not nil: none.
+	// PropagatedHeaders ride along from a request to what is enqueued under it, and on; a value over 8 KiB does
+	// not. nil: "traceparent"; empty but not nil: none.
 	PropagatedHeaders []string
 
 	// PropagatedHeadersKey is the field of a message's JSON object that carries them. Default: "_http_headers".
@@ -124,6 +125,9 @@ func (c Config) resolve() (Config, error) {
 	if v := reflect.ValueOf(c.Transport); v.Kind() == reflect.Pointer && v.IsNil() { // also a nil of some driver's type
 		c.Transport = nil
 	}
+	if v := reflect.ValueOf(c.Broker); v.Kind() == reflect.Pointer && v.IsNil() {
+		c.Broker = nil
+	}
 	if c.Transport == nil {
 		problem("Transport is nil: use memory.New() to run tasks in this process, or set Config.Eager")
 	}
@@ -166,7 +170,7 @@ func (c Config) resolve() (Config, error) {
 		}
 	}
 	if c.PropagatedHeaders == nil {
-		c.PropagatedHeaders = []string{"traceparent"}
+		c.PropagatedHeaders = []string{defaultPropagated}
 	}
 	c.PropagatedHeaders = slices.Clone(c.PropagatedHeaders)
 	for i, name := range c.PropagatedHeaders {
@@ -188,6 +192,9 @@ func (c Config) resolve() (Config, error) {
 		problem("Subscriber: %w", err)
 	}
 	c.PropagatedHeadersKey = or(c.PropagatedHeadersKey, "_http_headers")
+	if !utf8.ValidString(c.PropagatedHeadersKey) {
+		problem("PropagatedHeadersKey %q is not UTF-8: no JSON object has it", c.PropagatedHeadersKey)
+	}
 	c.Delimiter = or(c.Delimiter, "--")
 	c.TasksPath = strings.Trim(or(c.TasksPath, "tasks"), "/")
 	c.SubscriptionsPath = strings.Trim(or(c.SubscriptionsPath, "subscriptions"), "/")
@@ -214,6 +221,9 @@ func (c Config) resolve() (Config, error) {
 	}
 	return c, errors.Join(errs...)
 }
+
+// defaultPropagated is what joins the traces of W3C Trace Context.
+const defaultPropagated = "traceparent"
 
 // checkSection takes one element of a path, slashes around it or not.
 func checkSection(path string) error {

@@ -98,11 +98,12 @@ func TestDefinition_OfAnotherPackage_IsRegisteredAndBound(t *testing.T) {
 	enqSays(t, enqApp(t, tasks.Config{Transport: &enqFake{}}).Register(bad), `publisher "orders": no topic: set one`)
 
 	d := &enqHandmade{spec: tasks.Spec{Kind: tasks.KindPublisher, Name: "orders"}}
-	audit := &enqHandmade{spec: tasks.Spec{Kind: tasks.KindSubscriber, Name: "audit", Path: "audit", Handle: func(context.Context, *transport.Delivery) (any, error) {
-		return "seen", nil
+	audit := &enqHandmade{spec: tasks.Spec{Kind: tasks.KindSubscriber, Name: "audit", Path: "audit", Handle: func(_ context.Context, d *transport.Delivery) (any, error) {
+		return "seen " + string(d.Message.Data), nil
 	}}}
 	app := enqApp(t, tasks.Config{Transport: &enqFake{}}, d, audit, tasks.New(enqDone[enqMail], tasks.WithName("audit")))
-	if status, answer := enqPush(app, "/_tasks/subscriptions/audit", nil); status != http.StatusOK || !strings.Contains(answer, `"seen"`) {
+	push := []byte(`{"message": {"messageId": "1", "data": "NDI="}, "subscription": "projects/p/subscriptions/audit"}`)
+	if status, answer := enqPush(app, "/_tasks/subscriptions/audit", push); status != http.StatusOK || !strings.Contains(answer, `"seen 42"`) {
 		t.Errorf("the subscriber answers %d %s", status, answer)
 	}
 	if got := enqMust(d.App(context.Background()))(t); got != app {

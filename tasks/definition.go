@@ -30,12 +30,25 @@ type Spec struct {
 	Name    string        // unique among the App's definitions of its kind
 	Path    string        // last element of the path under which it is served; empty: not served
 	Aliases []string      // further such elements
+	Also    []string      // and further ones, where no other definition is served under them
 	Queue   string        // the queue its tasks go to; empty: the App's default
 	Timeout time.Duration // dispatch deadline; 0: the default
 	Header  http.Header   // sent with each delivery, beside the content type
 	Payload reflect.Type
 	Handle  Handler
 	Err     error // what is wrong with the definition
+
+	// Resolve makes of the definition what holds under one App, names say, or tells what is wrong with it there;
+	// see [Binding.Resolved]. It must change nothing, and neither register nor list definitions.
+	Resolve func(*App) (any, error)
+	// Start is called once the definition is registered, before Register returns. Its error undoes the registration
+	// of all that were registered with it, but not their Starts. It must not register or list definitions either.
+	Start func(*App) error
+
+	// Of subscribers: the subscription whose messages alone are taken (its id, or the full name; empty: any), and how
+	// they are enqueued where they become tasks.
+	Subscription string
+	TaskOptions  []EnqueueOption
 }
 
 // The kinds of definitions.

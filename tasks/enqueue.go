@@ -89,13 +89,18 @@ func (d *definition) order(ctx context.Context, b *Binding, opts []EnqueueOption
 	if err != nil {
 		return err
 	}
-	rt := app.table.Load().byDef[d]
+	rt := app.table.Load().byOwner[b]
 	if rt == nil {
 		return fmt.Errorf("%w with %s", ErrNotRegistered, app)
 	}
-	*o = order{settings: &d.settings, app: app, route: rt, policy: rt.policy, retries: rt.retries}
+	return app.order(ctx, rt, opts, o)
+}
+
+// order is what opts come to over the settings of a route.
+func (app *App) order(ctx context.Context, rt *route, opts []EnqueueOption, o *order) error {
+	*o = order{settings: rt.base, app: app, route: rt, policy: rt.policy, retries: rt.retries}
 	if len(opts) > 0 {
-		s, err := d.settings.over(opts)
+		s, err := rt.base.over(opts)
 		if err != nil {
 			return err
 		}
@@ -127,7 +132,12 @@ func (o *order) task(ctx context.Context, v any) (*transport.Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &transport.Task{
+	return o.wrap(ctx, body, v)
+}
+
+// wrap makes the wire form of a body; v is the payload it was made of, nil where it is none of ours.
+func (o *order) wrap(ctx context.Context, body []byte, v any) (t *transport.Task, err error) {
+	t = &transport.Task{
 		ID: o.id, Queue: or(o.queue, o.app.cfg.Queue), URL: o.route.url, Audience: o.app.cfg.Audience,
 		Body: body, Timeout: o.timeout, Retry: o.retry,
 	}
@@ -137,7 +147,7 @@ func (o *order) task(ctx context.Context, v any) (*transport.Task, error) {
 		}
 	}
 	if t.ID == "" && o.unique {
-		t.ID = uniqueID(o.route.def.name, v, o.window, o.now())
+		t.ID = uniqueID(o.route.spec.Name, v, o.window, o.now())
 	}
 	if o.app.table.Load().enqueue != nil && t.Retry != nil { // middleware may change what t refers to
 		c := *t.Retry
@@ -174,7 +184,7 @@ func (o *order) now() time.Time {
 func (o *order) header(ctx context.Context) (h http.Header, shared bool) {
 	h = o.route.header
 	own := false
-	def := &o.route.def.settings
+	def := o.route.base
 	if o.settings != def {
 		if o.ownHeader {
 			h, own = cloneHeader(h, len(o.settings.header)+1), true

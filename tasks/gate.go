@@ -10,10 +10,11 @@ type gate struct {
 	mu     sync.Mutex
 	inside int
 	shut   bool
+	closed chan struct{} // closed once shut
 	empty  chan struct{} // closed once shut and empty
 }
 
-func (g *gate) init() { g.empty = make(chan struct{}) }
+func (g *gate) init() { g.closed, g.empty = make(chan struct{}), make(chan struct{}) }
 
 // enter reports whether the gate is open; the caller leaves then.
 func (g *gate) enter() bool {
@@ -43,6 +44,7 @@ func (g *gate) close() {
 		return
 	}
 	g.shut = true
+	close(g.closed)
 	if g.inside == 0 {
 		close(g.empty)
 	}

@@ -75,22 +75,25 @@ func carriedBy(ctx context.Context) http.Header {
 	return nil
 }
 
+// maxPropagated is the most bytes of a propagated header. W3C Baggage, the longest of the common ones, has as much.
+const maxPropagated = 8 << 10
+
 // pick copies the propagated headers out of h, several values of one name joined by commas; nil if none.
 func (a *App) pick(h http.Header) http.Header {
 	var picked http.Header
 	for _, name := range a.propagated {
 		vs := h[name]
-		if len(vs) == 0 {
-			continue
-		}
-		if picked == nil {
-			picked = make(http.Header, len(a.propagated))
-		}
-		if slices.ContainsFunc(vs, func(v string) bool { return !utf8.ValidString(v) }) {
+		if len(vs) == 0 || slices.ContainsFunc(vs, func(v string) bool { return !utf8.ValidString(v) }) {
 			continue // no task can carry it, and who sent it must not keep the request from enqueueing
 		}
 		if len(vs) > 1 {
 			vs = []string{strings.Join(vs, ",")}
+		}
+		if len(vs[0]) > maxPropagated { // likewise
+			continue
+		}
+		if picked == nil {
+			picked = make(http.Header, len(a.propagated))
 		}
 		picked[name] = vs[:1:1]
 	}

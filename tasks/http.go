@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/typedtasks/typedtasks/internal/lazyctx"
+	"github.com/typedtasks/typedtasks/internal/pushwire"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -64,10 +65,17 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d := &transport.Delivery{Task: transport.Task{URL: rt.url, Body: buf.b}}
-	readDelivery(d, r.Header)
+	if rt.spec.Kind == KindSubscriber && pushwire.Unwrapped(r.Header) {
+		readPush(d, r.Header)
+	} else {
+		readDelivery(d, r.Header)
+	}
 	timeout := rt.timeout
-	if d.Timeout != 0 {
+	switch {
+	case d.Timeout != 0:
 		timeout = d.Timeout
+	case rt.spec.Kind == KindSubscriber && d.Queue != "": // its own is for messages
+		timeout = transport.DefaultTimeout
 	}
 	ctx := lazyctx.WithDeadline(r.Context(), time.Now().Add(timeout))
 	defer ctx.Cancel()
@@ -122,7 +130,11 @@ func (a *App) serveUnknown(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var buf buffer
-	if err := buf.read(w, r, maxBody); err != nil {
+	limit := maxBody
+	if section == a.cfg.SubscriptionsPath {
+		limit = maxSubscriptionBody
+	}
+	if err := buf.read(w, r, limit); err != nil {
 		a.unreadable(w, r, err)
 		return
 	}

@@ -17,7 +17,7 @@ func (d *definition) run(ctx context.Context, b *Binding, v any) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tasks: %s: %w", d.name, err)
 	}
-	rt := app.table.Load().byDef[d]
+	rt := app.table.Load().byOwner[b]
 	if rt == nil {
 		return nil, fmt.Errorf("tasks: %s: %w with %s", d.name, ErrNotRegistered, app)
 	}
@@ -158,7 +158,7 @@ func (d *definition) inspect(ctx context.Context, b *Binding) (*App, *route, tra
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	rt := app.table.Load().byDef[d]
+	rt := app.table.Load().byOwner[b]
 	if rt == nil {
 		return nil, nil, nil, fmt.Errorf("%w with %s", ErrNotRegistered, app)
 	}
@@ -194,14 +194,14 @@ func (a *App) owns(rt *route, url string) bool {
 // When ctx ends first it cancels what a local transport still runs, and returns ctx's error. Calling it again
 // waits again.
 func (a *App) Shutdown(ctx context.Context) error {
-	a.leaving.Do(func() { a.shared = a.withdraw() > 0 }) // once: the endpoint may be another's afterwards
+	a.leaving.Do(a.withdraw) // once: the endpoint may be another's afterwards
 	a.gate.close()
 	var errs []error
 	if err := a.gate.wait(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("%d deliveries are still running: %w", a.gate.count(), err))
 	}
-	if a.server != nil && !a.shared { // last, because what ran until now may have enqueued
-		if err := a.server.Shutdown(ctx); err != nil {
+	for _, s := range a.alone { // last, because what ran until now may have enqueued
+		if err := s.Shutdown(ctx); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -214,6 +214,9 @@ func (a *App) Shutdown(ctx context.Context) error {
 	return nil
 }
 
+// ShuttingDown returns a channel that is closed when Shutdown begins: the App takes no more deliveries then.
+func (a *App) ShuttingDown() <-chan struct{} { return a.gate.closed }
+
 // release lets go of the definitions and tells what is left.
 func (a *App) release() {
 	for d := range a.Definitions() {
@@ -224,13 +227,4 @@ func (a *App) release() {
 			a.cfg.Logger.Warn("tasks: shut down with tasks left waiting", "app", a.cfg.Name, "waiting", n)
 		}
 	}
-}
-
-// withdraw leaves a shared transport and says how many others still use it.
-func (a *App) withdraw() (left int) {
-	s, err := transport.As[transport.Sharer](a.cfg.Transport)
-	if err != nil {
-		return 0
-	}
-	return s.Withdraw(a.cfg.Endpoint)
 }

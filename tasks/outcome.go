@@ -30,6 +30,10 @@ func RetryAfter(d time.Duration, err error) error {
 // never needs it; the Handle of a [Spec] does.
 func Reject(err error) error { return &directive{verb: reject, err: err} }
 
+// HandOver ends this run of a message and enqueues the message as a task of its subscriber, to run again as one: what
+// ViaTasks of package pubsub does. Anywhere else it is a failure.
+func HandOver() error { return &directive{verb: handOver} }
+
 type verb uint8
 
 const (
@@ -37,6 +41,7 @@ const (
 	snooze
 	retryAfter
 	reject
+	handOver
 )
 
 // directive is an outcome that a function asks for by its error.
@@ -58,6 +63,8 @@ func (e *directive) Error() string {
 		s = fmt.Sprintf("retry after %s", e.d)
 	case reject:
 		s = "rejected"
+	case handOver:
+		s = "handed over to a task"
 	}
 	if e.err != nil {
 		s += ": " + e.err.Error()
@@ -75,6 +82,7 @@ type Outcome string
 const (
 	OutcomeExecuted    Outcome = "executed"    // 200
 	OutcomeSnoozed     Outcome = "snoozed"     // 200
+	OutcomeEnqueued    Outcome = "enqueued"    // 200: a message that was turned into a task
 	OutcomeDiscarded   Outcome = "discarded"   // 202
 	OutcomeQuarantined Outcome = "quarantined" // 202
 	OutcomeRejected    Outcome = "rejected"    // 400: does not decode or validate
@@ -89,7 +97,7 @@ func OutcomeOf(err error) Outcome { return judge(nil, err).outcome }
 // status is the outcome's HTTP status.
 func (o Outcome) status() int {
 	switch o {
-	case OutcomeExecuted, OutcomeSnoozed:
+	case OutcomeExecuted, OutcomeSnoozed, OutcomeEnqueued:
 		return http.StatusOK
 	case OutcomeDiscarded, OutcomeQuarantined:
 		return http.StatusAccepted
@@ -108,7 +116,9 @@ type verdict struct {
 	after   time.Duration // OutcomeRetryLater, OutcomeSnoozed
 	result  any           // OutcomeExecuted
 	err     error         // why, for all but OutcomeExecuted
-	stack   []byte        // of a panic
+	// misdirected: rejected here, and somebody else's to take
+	misdirected bool
+	stack       []byte // of a panic
 }
 
 // judge maps what a function returned. Snoozed is only asked for here: it becomes true with the enqueue.
@@ -131,6 +141,8 @@ func judge(result any, err error) verdict {
 		return verdict{outcome: OutcomeSnoozed, after: d.d, err: err}
 	case retryAfter:
 		return verdict{outcome: OutcomeRetryLater, after: d.d, err: err}
+	case handOver:
+		return verdict{outcome: OutcomeEnqueued, err: err}
 	default:
 		if d.err == nil {
 			return verdict{outcome: OutcomeRejected, err: errRejected}

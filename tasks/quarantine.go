@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/typedtasks/typedtasks/internal/pushwire"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -165,6 +166,9 @@ func (a *App) offer(ctx context.Context, q Quarantined, d *transport.Delivery) (
 		}
 	}()
 	q.Body = append([]byte(nil), d.Body...)
+	if len(q.Body) == 0 && d.Message != nil {
+		q.Body = pushwire.Body(d.Message)
+	}
 	q.Header = d.Header.Clone()
 	for _, secret := range []string{"Authorization", "Cookie", "Proxy-Authorization", "X-Goog-Iap-Jwt-Assertion", "X-Serverless-Authorization"} {
 		q.Header.Del(secret)

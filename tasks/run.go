@@ -3,9 +3,7 @@ package tasks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net/http"
 	"runtime/debug"
 	"time"
 
@@ -32,6 +30,7 @@ type run struct {
 	route    *route
 	delivery *transport.Delivery
 	source   source
+	wrapped  bool // of a message: the delivery's body is its wrapped push
 }
 
 // Value answers for what the run itself carries.
@@ -57,12 +56,14 @@ func (a *App) deliver(ctx context.Context, rt *route, d *transport.Delivery, src
 		return v
 	}
 	switch {
-	case v.outcome == OutcomeSnoozed && !src.inCaller():
-		v = r.snooze(v)
-	case v.outcome == OutcomeRejected && !src.inCaller(): // the caller has the error: nothing is lost
+	case (v.outcome == OutcomeSnoozed || v.outcome == OutcomeEnqueued) && !src.inCaller():
+		if v = r.snooze(v); v.outcome == OutcomeEnqueued {
+			return v // that is no news: the task will tell
+		}
+	case v.outcome == OutcomeRejected && !src.inCaller() && !v.misdirected: // the caller has the error: nothing is lost
 		v = r.quarantine(v)
 	}
-	if (v.outcome == OutcomeFailed || v.outcome == OutcomeRetryLater) && src == overHTTP && a.cfg.Quarantine != nil {
+	if (v.outcome == OutcomeFailed || v.outcome == OutcomeRetryLater) && src == overHTTP && a.cfg.Quarantine != nil && !r.isMessage() {
 		v = r.quarantineIfLast(v)
 	}
 	if !src.inCaller() || v.stack != nil { // the caller has the error, but not the stack
@@ -82,41 +83,17 @@ func (r *run) execute() (v verdict) {
 			r.log(verdict{outcome: OutcomeFailed, err: errGoexit, stack: debug.Stack()})
 		}
 	}()
-	v = judge(r.route.handler(r, r.delivery))
+	if err := r.open(); err != nil {
+		_, misdirected := err.(*misdirectedError)
+		v = verdict{outcome: OutcomeRejected, err: err, misdirected: misdirected}
+	} else {
+		v = judge(r.route.handler(r, r.delivery))
+	}
 	returned = true
 	return v
 }
 
 var errGoexit = errors.New("the function ended its goroutine (runtime.Goexit, or FailNow of a test)")
-
-// serveLocal is the App's face to a transport that runs tasks in this process.
-func (a *App) serveLocal(ctx context.Context, d *transport.Delivery) (int, time.Duration, error) {
-	rt := a.table.Load().byURL[d.URL]
-	if d.Exhausted {
-		return a.exhausted(ctx, rt, d)
-	}
-	src := inProcess
-	if a.eager {
-		src = inCaller
-	}
-	if rt == nil {
-		return a.unknown(ctx, d, src)
-	}
-	if src == inProcess && !a.gate.enter() { // eager work belongs to who called it
-		return http.StatusServiceUnavailable, 0, fmt.Errorf("tasks: %w", ErrShutdown)
-	}
-	if src == inProcess {
-		defer a.gate.leave()
-	}
-	v := a.deliver(ctx, rt, d, src)
-	status, err := v.outcome.status(), v.err
-	if src == inCaller {
-		if err = v.forCaller(rt); err != nil && status < 300 { // snoozed: in the caller that is none
-			status = http.StatusInternalServerError
-		}
-	}
-	return status, v.retryAfter(), err
-}
 
 // forCaller is the error that Run and an eager Enqueue return. A directive turns into an ordinary error, so
 // that a function that passes on the error of a task which it ran does not itself snooze.
@@ -129,7 +106,7 @@ func (v verdict) forCaller(rt *route) error {
 		return v.err
 	}
 	text := v.err.Error()
-	if v.outcome == OutcomeSnoozed || v.outcome == OutcomeRetryLater {
+	if v.outcome == OutcomeSnoozed || v.outcome == OutcomeRetryLater || v.outcome == OutcomeEnqueued {
 		text += ", but it ran in its caller"
 	}
 	for ok { // a directive's reason may hold another
@@ -171,7 +148,16 @@ func (r *run) log(v verdict) {
 	}
 	m := r.metadata()
 	attrs := make([]slog.Attr, 0, 8)
-	attrs = append(attrs, slog.String("task", r.route.spec.Name), slog.String("id", m.ID), slog.String("queue", m.Queue), slog.Int("attempt", m.Attempt))
+	what := "task"
+	if r.isMessage() {
+		what = "message"
+		attrs = append(attrs, slog.String("subscriber", r.route.spec.Name), slog.String("id", m.ID), slog.Int("attempt", m.Attempt))
+		if d := r.delivery; d.Message != nil {
+			attrs = append(attrs, slog.String("subscription", d.Message.Subscription))
+		}
+	} else {
+		attrs = append(attrs, slog.String("task", r.route.spec.Name), slog.String("id", m.ID), slog.String("queue", m.Queue), slog.Int("attempt", m.Attempt))
+	}
 	if m.SchedulerJob != "" {
 		attrs = append(attrs, slog.String("job", m.SchedulerJob))
 	}
@@ -181,5 +167,5 @@ func (r *run) log(v verdict) {
 	if v.stack != nil {
 		attrs = append(attrs, slog.String("stack", string(v.stack)))
 	}
-	log.LogAttrs(r, level, "task "+string(v.outcome), attrs...)
+	log.LogAttrs(r, level, what+" "+string(v.outcome), attrs...)
 }

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -18,13 +19,18 @@ func (r *run) snooze(v verdict) verdict {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r), cleanup)
 	defer cancel()
 	err := error(nil)
-	if v.after > r.app.cfg.MaxETA {
+	switch {
+	case v.after > r.app.cfg.MaxETA:
 		err = fmt.Errorf("%w: at most %s", ErrTooFar, r.app.cfg.MaxETA)
-	} else {
+	case r.isMessage():
+		err = r.enqueueMessage(ctx, v)
+	case v.outcome == OutcomeEnqueued:
+		err = errors.New("only a message can become a task")
+	default:
 		err = r.app.sendAnew(ctx, r.snoozed(v.after))
 	}
 	if err != nil {
-		return verdict{outcome: OutcomeFailed, err: fmt.Errorf("snooze for %s: %w", v.after, err)}
+		return verdict{outcome: OutcomeFailed, err: fmt.Errorf("%v: %w", v.err, err)}
 	}
 	return v
 }
@@ -37,7 +43,7 @@ func (r *run) snoozed(d time.Duration) *transport.Task {
 		Timeout: r.delivery.Timeout, Retry: r.delivery.Retry,
 	}
 	if t.Timeout == 0 || t.Timeout == transport.DefaultTimeout && r.delivery.Header[headerTimeout] == nil { // a local driver says the default
-		t.Timeout = r.route.spec.Timeout
+		t.Timeout = r.route.base.timeout
 	}
 	if d > 0 {
 		t.ETA = r.app.now().Add(d)

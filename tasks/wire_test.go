@@ -13,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/pushwire"
 	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/transport"
 )
 
 // dlvVector is a request as it reaches a service, and what must be seen of it.
@@ -25,6 +27,13 @@ type dlvVector struct {
 		Metadata map[string]any
 		Headers  map[string]string
 		Payload  map[string]any
+
+		// Of messages.
+		Attributes      map[string]string
+		MessageID       string `json:"message_id"`
+		OrderingKey     string `json:"ordering_key"`
+		DeliveryAttempt int    `json:"delivery_attempt"`
+		Why             string
 	}
 }
 
@@ -80,12 +89,16 @@ func TestServeHTTP_WireVectors(t *testing.T) {
 				headers http.Header
 				payload any
 			)
+			subscriber, message := dlvNotify(func(ctx context.Context, p any) {
+				meta, _ = tasks.MetadataFrom(ctx)
+				headers, payload = tasks.HeadersFrom(ctx), p
+			})
 			see := func(ctx context.Context, p any) error {
 				meta, _ = tasks.MetadataFrom(ctx)
 				headers, payload = tasks.HeadersFrom(ctx), p
 				return nil
 			}
-			app := dlvApp(t, tasks.Config{},
+			app := dlvApp(t, tasks.Config{}, subscriber,
 				tasks.New(func(ctx context.Context, p dlvPrice) error { return see(ctx, p) }, tasks.WithName("CalculatePriceTask")),
 				tasks.New(func(ctx context.Context, p struct{}) error { return see(ctx, p) }, tasks.WithName("SaySomethingTask")))
 			r := dlvPost(v.Path, v.Body)
@@ -125,6 +138,45 @@ func TestServeHTTP_WireVectors(t *testing.T) {
 					t.Errorf("payload %s is %v, want %v", k, fields[k], v.Expect.Payload[k])
 				}
 			}
+			if m := *message; m != nil && (!maps.Equal(m.Attributes, v.Expect.Attributes) || m.ID != v.Expect.MessageID ||
+				m.OrderingKey != v.Expect.OrderingKey || m.DeliveryAttempt != v.Expect.DeliveryAttempt || m.Subscription == "" || m.PublishTime.IsZero()) {
+				t.Errorf("message %+v, want %+v", m, v.Expect)
+			}
 		})
+	}
+}
+
+// dlvNotify is the subscriber of the vectors, made by hand as package pubsub does: see gets its payloads.
+func dlvNotify(see func(context.Context, any)) (tasks.Definition, **transport.Message) {
+	type notice struct {
+		Order int    `json:"order" validate:"required"`
+		Total string `json:"total"`
+	}
+	var message *transport.Message
+	return msgSubscriber("PleaseNotifyMeTask", func(ctx context.Context, d *transport.Delivery) error {
+		app, _ := tasks.AppFrom(ctx)
+		_, data := pushwire.ExtractHeaders(d.Message.Data, app.Config().PropagatedHeadersKey)
+		var n notice
+		if err := app.Decode(tasks.JSONCodec{}, data, &n); err != nil {
+			return tasks.Reject(err)
+		}
+		message = d.Message
+		see(ctx, n)
+		return nil
+	}), &message
+}
+
+func TestServeHTTP_PushWithoutData_ReachesWhoNeedsNone(t *testing.T) {
+	t.Parallel()
+	v := dlvVectors(t)["pubsub-empty"]
+	runs := &msgRuns{}
+	app := dlvApp(t, tasks.Config{}, msgSubscriber("PleaseNotifyMeTask", runs.handle(nil)))
+	dlvWant(t, dlvServe(t, app, dlvPost(v.Path, v.Body)), http.StatusOK, "executed")
+	want := &transport.Message{
+		ID: "1", Attributes: map[string]string{"eventType": "OBJECT_FINALIZE"}, PublishTime: time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC),
+		Subscription: "projects/p/subscriptions/s",
+	}
+	if got := runs.one(t); !reflect.DeepEqual(got.message, want) || got.meta.Attempt != 1 || got.meta.ID != "1" {
+		t.Errorf("it got %+v with %+v", got.message, got.meta)
 	}
 }

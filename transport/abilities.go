@@ -74,6 +74,10 @@ type Delivery struct {
 	// goes to who ran that attempt, or to whoever serves anything where nobody does.
 	Exhausted bool
 	LastErr   error
+
+	// Message is the message that a subscription delivers, nil for a task. Where it comes in an HTTP request, Body
+	// is that request's; else Body is empty.
+	Message *Message
 }
 
 // Handler runs one delivery. A status of 200 to 299 means done; anything else failed. retryAfter, if positive,
@@ -114,33 +118,41 @@ type Clock interface {
 }
 
 // As finds an ability of t: t itself where it has it, else the first of what it wraps, by Unwrap() Transport,
-// that does. Abilities that put work in ([Batcher], and interfaces that include it) are asked of t alone.
-// Without one it returns an error matching [ErrUnsupported] that names both types.
-func As[A any](t Transport) (A, error) {
+// that does. Abilities that put work in ([Batcher], [BatchPublisher], and interfaces that include one) are asked
+// of t alone. Without one it returns an error matching [ErrUnsupported] that names both types.
+func As[A any](t Transport) (A, error) { return lookUp[A, Transport](t, "transport") }
+
+// lookUp walks from t through what it wraps, each an S.
+func lookUp[A, S any](t S, what string) (A, error) {
 	want := reflect.TypeFor[A]()
-	outermostOnly := want.Kind() == reflect.Interface && want.Implements(reflect.TypeFor[Batcher]())
-	for cur := t; cur != nil; {
+	for cur := any(t); cur != nil; {
 		if a, ok := cur.(A); ok {
 			return a, nil
 		}
-		w, ok := cur.(interface{ Unwrap() Transport })
-		if outermostOnly || !ok {
+		w, ok := cur.(interface{ Unwrap() S })
+		if putsWorkIn(want) || !ok {
 			break
 		}
 		cur = w.Unwrap()
 	}
 	var none A
-	return none, &Error{Op: OpLookUp, Kind: KindUnsupported, Err: lacks{t, want}}
+	return none, &Error{Op: OpLookUp, Kind: KindUnsupported, Err: lacks{t, want, what}}
+}
+
+// putsWorkIn reports whether an ability would get past a decorator's own Enqueue or Publish.
+func putsWorkIn(a reflect.Type) bool {
+	return a.Kind() == reflect.Interface && (a.Implements(reflect.TypeFor[Batcher]()) || a.Implements(reflect.TypeFor[BatchPublisher]()))
 }
 
 type lacks struct {
-	t    Transport
+	t    any
 	want reflect.Type
+	what string
 }
 
 func (l lacks) Error() string {
 	if l.t == nil {
-		return "there is no transport"
+		return "there is no " + l.what
 	}
 	return reflect.TypeOf(l.t).String() + " is no " + l.want.String()
 }

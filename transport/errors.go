@@ -13,6 +13,8 @@ type Error struct {
 	ID    string // the task's id; empty where none is concerned
 	Kind  Kind
 	Err   error // the cause; nil where the kind says it all
+
+	Resource string // what else is concerned, like `topic "orders"`; empty for queues and tasks
 }
 
 // The verbs that drivers name in Error.Op.
@@ -29,6 +31,11 @@ const (
 	OpPurge    = "purge"
 	OpServe    = "serve"
 	OpLookUp   = "look up"
+
+	OpPublish = "publish to"
+	OpReceive = "receive from"
+	OpCreate  = "create"
+	OpUpdate  = "update"
 )
 
 // Kind classifies failures. The set is closed; new kinds are only ever added at its end.
@@ -137,13 +144,34 @@ func (e *Error) Error() string {
 		}
 		b.WriteString(" queue \"" + e.Queue + "\"")
 	}
-	if err := e.Kind.Sentinel(); err != nil {
-		b.WriteString(": " + err.Error())
+	if e.Resource != "" {
+		b.WriteString(" " + e.Resource)
+	}
+	if what := e.what(); what != "" {
+		b.WriteString(": " + what)
 	}
 	if e.Err != nil {
 		b.WriteString(": " + e.Err.Error())
 	}
 	return b.String()
+}
+
+// what is the kind in words. The sentinels speak of tasks.
+func (e *Error) what() string {
+	err := e.Kind.Sentinel()
+	switch {
+	case err == nil:
+		return ""
+	case e.Resource == "":
+		return err.Error()
+	case e.Kind == KindNotFound:
+		return "it does not exist"
+	case e.Kind == KindExists:
+		return "it exists already"
+	case e.Kind == KindTooLarge:
+		return "the message is too large"
+	}
+	return err.Error()
 }
 
 // Unwrap returns the cause.
