@@ -1,0 +1,85 @@
+package pubsub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// grants gives Pub/Sub's own account what dead-lettering needs. That it may not be ours to give is no failure.
+func (s *syncing) grants(ctx context.Context) {
+	if s.granter == nil {
+		return
+	}
+	anew := map[string]string{} // kind and id of what this run makes -> verb
+	for _, c := range s.plan.Changes {
+		if c.Verb == Created || c.Verb == Replaced {
+			anew[c.Kind+" "+transport.ResourceID(c.Name)] = c.Verb
+		}
+	}
+	// One dead-letter topic after the other: its policy is read, changed and written back.
+	var topics []string
+	byTopic := map[string][]*transport.Subscription{}
+	for _, sub := range s.converged {
+		if sub.DeadLetter == nil {
+			continue
+		}
+		topic := sub.DeadLetter.Topic
+		if byTopic[topic] == nil {
+			topics = append(topics, topic)
+		}
+		byTopic[topic] = append(byTopic[topic], sub)
+	}
+	s.each(ctx, "dead-letter topic", len(topics), func(i int) (o outcome) {
+		told := map[string]bool{}
+		var errs []error
+		for _, sub := range byTopic[topics[i]] {
+			for _, g := range s.missing(ctx, sub, anew) {
+				c := Change{Granted, "role", strings.TrimPrefix(g.Role, "roles/") + " on " + g.Kind + " " + g.Resource, "to " + g.Member}
+				if told[c.Name] {
+					continue
+				}
+				told[c.Name] = true
+				switch {
+				case g.Err == nil:
+				case ctx.Err() != nil:
+					c.Verb, c.Why = Failed, g.Err.Error()
+					errs = append(errs, fmt.Errorf("role %s: %w", c.Name, g.Err))
+				default:
+					c.Verb, c.Why = Manual, g.Err.Error()+"; without it nothing is dead-lettered"
+					if g.Command != "" {
+						c.Why += ". Run: " + g.Command
+					}
+				}
+				o.changes = append(o.changes, c)
+			}
+		}
+		o.err = errors.Join(errs...)
+		return o
+	})
+}
+
+// missing lists what the granter did, or in a dry run would do: also for what does not exist yet, and for what would
+// lose its roles by being replaced.
+func (s *syncing) missing(ctx context.Context, sub *transport.Subscription, anew map[string]string) []transport.Grant {
+	gs := s.granter.DeadLetterGrants(ctx, sub, !s.dryRun)
+	if !s.dryRun {
+		return gs
+	}
+	onSubscription := false
+	for i, g := range gs {
+		onSubscription = onSubscription || g.Kind == "subscription"
+		if errors.Is(g.Err, transport.ErrNotFound) && anew[g.Kind+" "+transport.ResourceID(g.Resource)] != "" {
+			gs[i].Err = nil
+		}
+	}
+	if !onSubscription && anew["subscription "+transport.ResourceID(sub.Name)] == Replaced {
+		gs = append(gs, transport.Grant{
+			Kind: "subscription", Resource: sub.Name, Role: "roles/pubsub.subscriber", Member: "Pub/Sub's own account, again",
+		})
+	}
+	return gs
+}

@@ -1,0 +1,104 @@
+package pubsub
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/typedtasks/typedtasks/internal/payload"
+	"github.com/typedtasks/typedtasks/internal/pushwire"
+	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// inlet is a subscriber under one App.
+type inlet struct {
+	app          *tasks.App
+	codec        tasks.Codec
+	headerKey    string // of the data's object
+	subscription *transport.Subscription
+}
+
+func (d *subscriber) resolve(app *tasks.App) (*inlet, error) {
+	cfg := app.Config()
+	sub, err := d.subscriptionUnder(cfg)
+	if err := errors.Join(append(each(err), d.checkPayload(app))...); err != nil {
+		return nil, err
+	}
+	return &inlet{app: app, codec: d.codecUnder(cfg), headerKey: cfg.PropagatedHeadersKey, subscription: sub}, nil
+}
+
+// each are the errors that a join holds, so that Register tells them one by one.
+func each(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return slices.Clone(joined.Unwrap())
+	}
+	return nil
+}
+
+// handle is the innermost tasks.Handler.
+func (d *subscriber) handle(ctx context.Context, b *tasks.Binding, del *transport.Delivery) (any, error) {
+	app, err := b.App(ctx)
+	if err != nil {
+		return nil, err
+	}
+	in, ok := b.Resolved(app).(*inlet)
+	if !ok || del.Message == nil {
+		return nil, fmt.Errorf("pubsub: %s: handled outside of an App, or without a message", d.nameOf())
+	}
+	return d.call(ctx, in, del.Message)
+}
+
+// handle decodes, validates and calls fn; the message is turned into a task before that, where it is to be one.
+func handle[M any](ctx context.Context, d *subscriber, in *inlet, msg *transport.Message, fn func(context.Context, Message[M]) error) (any, error) {
+	m := Message[M]{ // fn's own: what it changes does not show in a task or a quarantine
+		Attributes: maps.Clone(msg.Attributes), ID: msg.ID, OrderingKey: msg.OrderingKey, PublishTime: msg.PublishTime,
+		DeliveryAttempt: msg.DeliveryAttempt,
+	}
+	if err := in.decode(msg.Data, &m.Data); err != nil {
+		if _, broken := errors.AsType[*payload.PanicError](err); broken {
+			return nil, err // the rules are at fault, not the message
+		}
+		return nil, tasks.Reject(err)
+	}
+	if d.viaTasks && handsOver(ctx, msg) {
+		return nil, tasks.HandOver()
+	}
+	return nil, fn(ctx, m)
+}
+
+// decode turns data into the M that v points to.
+func (in *inlet) decode(data []byte, v any) error {
+	if raw, ok := v.(*Raw); ok {
+		*raw = slices.Clone(data)
+		return nil
+	}
+	_, data = pushwire.ExtractHeaders(data, in.headerKey)
+	if p := reflect.ValueOf(v).Elem(); p.Kind() == reflect.Pointer {
+		p.Set(reflect.New(p.Type().Elem()))
+		v = p.Interface()
+	}
+	return in.app.Decode(in.codec, data, v)
+}
+
+// handsOver reports whether the message is to become a task now: it is none yet, somebody runs tasks, and it fits
+// into one.
+func handsOver(ctx context.Context, m *transport.Message) bool {
+	meta, ok := tasks.MetadataFrom(ctx)
+	if !ok || meta.Queue != "" || meta.Eager {
+		return false
+	}
+	data, rest := base64.StdEncoding.EncodedLen(len(m.Data)), m.Size()-len(m.Data)
+	if data+rest >= maxHandedOver {
+		return false
+	}
+	const worstEscape = 6 // a byte as \u0000
+	return data+worstEscape*rest < maxHandedOver || len(pushwire.Body(m)) < maxHandedOver
+}
+
+// maxHandedOver leaves room in a task for the push's envelope, names and escapes, and for headers.
+const maxHandedOver = transport.MaxTaskSize - 64<<10
