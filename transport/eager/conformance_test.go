@@ -12,3 +12,9 @@ func TestConformance(t *testing.T) {
 		return transporttest.Driver{Transport: eager.New(), Bubble: true, Eager: true}
 	})
 }
+
+func TestConformance_Broker(t *testing.T) {
+	transporttest.RunBroker(t, func(testing.TB) transporttest.BrokerDriver {
+		return transporttest.BrokerDriver{Broker: eager.New(), Bubble: true, Eager: true}
+	})
+}

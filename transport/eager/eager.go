@@ -1,5 +1,6 @@
-// Package eager runs each task in the goroutine that enqueues it: nothing waits, nothing is retried, and the
-// handler's error comes back from Enqueue. It is for tests and scripts that want a task to be a function call.
+// Package eager runs each task in the goroutine that enqueues it, and the subscribers of each message in the one that
+// publishes it: nothing waits, nothing is retried, and the handler's error comes back from Enqueue or Publish. It is
+// for tests and scripts that want a task to be a function call.
 //
 // # Smallest program
 //
@@ -12,13 +13,19 @@
 // Exactly one attempt, over when Enqueue returns. ETA and retry settings are ignored, and an id may be used any
 // number of times.
 //
+// A message goes to the declared subscriptions of its topic whose filter matches, one after the other, in the order of
+// their declaration, by the handler that serves their push endpoint; one that is pulled and has none gets nothing. All
+// get it, even if one fails. There are no dead letters, and ordering keys say nothing: Publish is over when all have
+// handled the message.
+//
 // # Concurrency
 //
-// A Transport is safe for concurrent use and starts no goroutine. A handler may enqueue: the calls nest.
+// A Transport is safe for concurrent use and starts no goroutine. A handler may enqueue and publish: the calls nest.
 //
 // # Limits
 //
-// A task must satisfy [transport.Task.Check], so that what runs eagerly is accepted by Cloud Tasks too.
+// A task must satisfy [transport.Task.Check], a message [transport.Message.Check], so that what runs eagerly is
+// accepted by Cloud Tasks and Pub/Sub too.
 //
 // # Testing
 //
@@ -41,14 +48,20 @@ import (
 	"github.com/typedtasks/typedtasks/transport"
 )
 
-// Transport is a transport that waits for its tasks. Use [New].
+// Transport is a transport that waits for its tasks, and for those who subscribe to its messages. Use [New].
 type Transport struct {
 	mu      sync.Mutex
 	table   *serving.Table
-	running map[*lazyctx.Context]struct{}
+	running map[canceler]struct{}
 	closing bool
 	drained chan struct{} // closed once closing and nothing runs
+
+	subs   []declared // replaced, never changed
+	lastID uint64     // of a message
 }
+
+// canceler is what runs: a task, or a message with all its subscribers.
+type canceler interface{ Cancel() }
 
 // Option sets up a Transport. There is none yet.
 type Option interface{ eager() }
@@ -62,7 +75,7 @@ func New(opts ...Option) *Transport {
 	}
 	return &Transport{
 		table:   &serving.Table{},
-		running: make(map[*lazyctx.Context]struct{}),
+		running: make(map[canceler]struct{}),
 		drained: make(chan struct{}),
 	}
 }
@@ -78,7 +91,7 @@ func (t *Transport) Enqueue(ctx context.Context, task *transport.Task) (transpor
 	if err := task.Check(now); err != nil {
 		return transport.Receipt{}, err
 	}
-	d := deliver(task, now)
+	d := attempt(task, now)
 	run := lazyctx.WithDeadline(ctx, now.Add(d.Timeout))
 	defer run.Cancel()
 	h, err := t.enter(task, run)
@@ -121,7 +134,7 @@ func (t *Transport) Withdraw(endpoint string) (left int) {
 	return t.table.Len()
 }
 
-// Shutdown implements [transport.Server]. Enqueue answers ErrClosed once nothing runs any more.
+// Shutdown implements [transport.Server]. Enqueue and Publish answer ErrClosed once nothing runs any more.
 func (t *Transport) Shutdown(ctx context.Context) error {
 	t.mu.Lock()
 	if !t.closing {
@@ -147,7 +160,7 @@ func (t *Transport) Shutdown(ctx context.Context) error {
 	for run := range t.running {
 		run.Cancel()
 	}
-	return &transport.Error{Op: "shut down", Err: fmt.Errorf("%d tasks were still running: %w", len(t.running), ctx.Err())}
+	return &transport.Error{Op: "shut down", Err: fmt.Errorf("%d tasks and messages were still running: %w", len(t.running), ctx.Err())}
 }
 
 // enter finds the handler and counts run among those that run. While closing, only tasks of tasks that still run
@@ -166,7 +179,7 @@ func (t *Transport) enter(task *transport.Task, run *lazyctx.Context) (transport
 	return h, nil
 }
 
-func (t *Transport) leave(run *lazyctx.Context) {
+func (t *Transport) leave(run canceler) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.running, run)
@@ -184,8 +197,8 @@ func (t *Transport) checkDrained() {
 	}
 }
 
-// deliver makes the only attempt at task, with copies of what it refers to.
-func deliver(task *transport.Task, now time.Time) *transport.Delivery {
+// attempt makes the only attempt at task, with copies of what it refers to.
+func attempt(task *transport.Task, now time.Time) *transport.Delivery {
 	d := &transport.Delivery{Task: *task, Attempt: 1, FirstAttempt: now}
 	if d.ID == "" {
 		d.ID = strconv.FormatUint(rand.Uint64(), 10)

@@ -1,5 +1,6 @@
 // Package memory runs tasks in this process with the semantics of Cloud Tasks: rates, retries, schedules,
-// de-duplication. It is for development, for tests, and for work that may be lost with the process.
+// de-duplication; and carries messages with those of Pub/Sub: see the section on messages. It is for development, for
+// tests, and for work that may be lost with the process.
 //
 // # Smallest program
 //
@@ -20,16 +21,39 @@
 // list that [Transport.Exhausted] returns. Answers 429 and 503 do not slow the queue down: Cloud Tasks does so
 // by rules of its own.
 //
+// # Messages
+//
+// A message goes to each subscription of its topic whose filter matches, at least once while the process lives, and
+// is acknowledged, or comes again: after the pause of the subscription's retry policy, or at once where it is pulled
+// and after 100 ms to 60 s where it is pushed. What has failed as often as the dead-letter policy allows goes to the
+// dead-letter topic, once, with the attributes that Pub/Sub adds. In an ordered subscription one message of an
+// ordering key is out at a time, and a failed one holds the rest of its key up. Deliveries of one message overlap only
+// past an ack deadline, or [transport.ReceiveSettings].MaxExtension, that the handler ignored.
+//
+// A push goes to whoever serves its endpoint, as a [transport.Delivery] with the Message in it and no Body; 102, 200,
+// 201, 202 and 204 acknowledge it, and nothing else does. Where nobody serves it, it has failed. What a subscription
+// has when its last Receive ends stays there for the next.
+//
+// Topics come into being with their first message, which is lost where nobody subscribes. A topic for dead letters
+// must exist, or what failed too often is retried on.
+//
+// It differs from Pub/Sub in this: the pauses have no jitter; those of push are the message's own and do not slow the
+// subscription down; attempts are counted exactly; subscriptions do not expire; there is no seek and no snapshot.
+// Names are ids; of a full name the last part counts.
+//
 // # Concurrency
 //
 // A Transport is safe for concurrent use. Goroutines are started for work that may run and end when there is
-// none; tasks that wait cost a timer per queue.
+// none; tasks that wait cost a timer per queue, messages one per subscription.
 //
 // # Limits
 //
 // Those of Cloud Tasks for a task, and [DefaultCapacity] and [DefaultCapacityBytes] for all of them together:
 // beyond, Enqueue answers [transport.ErrCapacity]. A waiting task with a payload of 120 bytes takes about 240
 // bytes.
+//
+// Those of Pub/Sub for a message, [DefaultMessageCapacity] and [DefaultMessageCapacityBytes] for all that are not
+// acknowledged, and 100 pushes at a time in a subscription.
 //
 // # Testing
 //
@@ -39,33 +63,45 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/broker"
 	"github.com/typedtasks/typedtasks/internal/engine"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
-// Transport is an in-process Cloud Tasks. Use [New].
+// Transport is an in-process Cloud Tasks and Pub/Sub. Use [New].
 type Transport struct {
 	engine *engine.Engine
+	broker *broker.Broker
 }
 
-// New returns a transport without tasks. By default a queue comes into being with its first task, has no rate
+// New returns a transport without tasks or topics. By default a queue comes into being with its first task, has no rate
 // limit, runs 1000 attempts at a time and retries as Cloud Tasks does by default.
 func New(opts ...Option) *Transport {
-	s := settings{Config: engine.Config{
-		Queue:          transport.QueueConfig{MaxDispatchesPerSecond: transport.NoRateLimit},
-		Capacity:       DefaultCapacity,
-		CapacityBytes:  DefaultCapacityBytes,
-		ExhaustedLimit: DefaultExhaustedLimit,
-	}}
+	s := settings{
+		Config: engine.Config{
+			Queue:          transport.QueueConfig{MaxDispatchesPerSecond: transport.NoRateLimit},
+			Capacity:       DefaultCapacity,
+			CapacityBytes:  DefaultCapacityBytes,
+			ExhaustedLimit: DefaultExhaustedLimit,
+		},
+		messages: broker.Config{
+			AutoCreate:    true,
+			Capacity:      DefaultMessageCapacity,
+			CapacityBytes: DefaultMessageCapacityBytes,
+		},
+	}
 	for _, o := range opts {
 		if o != nil {
 			o.memory(&s)
 		}
 	}
 	t := &Transport{engine: engine.New(s.Config)}
+	s.messages.Push = t.push
+	t.broker = broker.New(s.messages)
 	for name, cfg := range s.queues {
 		// What is not valid is left out, as the option says: each queue stands for itself.
 		_ = t.engine.DeclareQueues(map[string]transport.QueueConfig{name: cfg})
@@ -91,10 +127,20 @@ func (t *Transport) Serve(endpoint string, h transport.Handler) error {
 // Withdraw implements [transport.Sharer].
 func (t *Transport) Withdraw(endpoint string) (left int) { return t.engine.Withdraw(endpoint) }
 
-// Shutdown implements [transport.Server]. What waits is lost with the process; [Transport.Backlog] counts it.
-func (t *Transport) Shutdown(ctx context.Context) error { return t.engine.Shutdown(ctx) }
+// Shutdown implements [transport.Server] for tasks and messages together: handlers of either may put in more of both
+// until all have returned; every Receive ends with [transport.ErrClosed]. What waits is lost with the process:
+// [Transport.Backlog] and [Transport.SubscriptionBacklog] count it.
+func (t *Transport) Shutdown(ctx context.Context) error {
+	for _, drained := range []<-chan struct{}{t.engine.Drain(), t.broker.Drain()} {
+		select {
+		case <-drained:
+		case <-ctx.Done():
+		}
+	}
+	return errors.Join(t.engine.Shutdown(ctx), t.broker.Shutdown(ctx))
+}
 
-// Backlog implements [transport.Backlogger].
+// Backlog implements [transport.Backlogger]. It counts tasks, not messages.
 func (t *Transport) Backlog() int { return t.engine.Backlog() }
 
 // Now implements [transport.Clock].

@@ -3,6 +3,7 @@ package memory
 import (
 	"maps"
 
+	"github.com/typedtasks/typedtasks/internal/broker"
 	"github.com/typedtasks/typedtasks/internal/engine"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -15,6 +16,11 @@ const (
 	DefaultCapacityBytes = 1 << 30
 	// DefaultExhaustedLimit is how many tasks the list of those given up keeps.
 	DefaultExhaustedLimit = 1000
+	// DefaultMessageCapacity is how many messages a Transport holds, each counting once in every subscription that
+	// has yet to acknowledge it.
+	DefaultMessageCapacity = 1_000_000
+	// DefaultMessageCapacityBytes is how many bytes of messages a Transport holds, each counting once: 1 GiB.
+	DefaultMessageCapacityBytes = 1 << 30
 )
 
 // Option sets up a Transport. A value out of range counts as not given.
@@ -44,6 +50,18 @@ func WithExhaustedLimit(n int) Option {
 	return option(func(s *settings) { s.ExhaustedLimit = orDefault(n, DefaultExhaustedLimit) })
 }
 
+// WithMessageCapacity sets how many messages may wait to be acknowledged, over all subscriptions;
+// [DefaultMessageCapacity] without it, or if n is not positive. Beyond, Publish answers [transport.ErrCapacity].
+func WithMessageCapacity(n int) Option {
+	return option(func(s *settings) { s.messages.Capacity = orDefault(n, DefaultMessageCapacity) })
+}
+
+// WithMessageCapacityBytes sets how many bytes of messages may wait to be acknowledged;
+// [DefaultMessageCapacityBytes] without it, or if n is not positive.
+func WithMessageCapacityBytes(n int64) Option {
+	return option(func(s *settings) { s.messages.CapacityBytes = orDefault(n, DefaultMessageCapacityBytes) })
+}
+
 // WithQueues makes queues. What a configuration leaves unset is as for other queues; one that is not valid is
 // left out: use [Transport.DeclareQueues] to hear about it.
 func WithQueues(cfgs map[string]transport.QueueConfig) Option {
@@ -64,7 +82,8 @@ func DeclaredQueuesOnly() Option {
 
 type settings struct {
 	engine.Config
-	queues map[string]transport.QueueConfig
+	queues   map[string]transport.QueueConfig
+	messages broker.Config
 }
 
 type option func(*settings)

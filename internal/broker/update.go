@@ -1,0 +1,154 @@
+package broker
+
+import (
+	"fmt"
+	"time"
+
+	settings "github.com/typedtasks/typedtasks/internal/subscription"
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// UpdateSubscription changes the named fields to those of s, for what waits already too; the ack deadline holds for
+// the leases that follow. ErrNotFound; ErrInvalid for a field that is none, or out of range.
+func (b *Broker) UpdateSubscription(s *transport.Subscription, fields ...transport.SubscriptionField) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known, err := b.find(transport.OpUpdate, s.Name)
+	if err != nil {
+		return err
+	}
+	next := *known.cfg
+	for _, field := range fields {
+		if !setField(&next, s, field) {
+			return subError(transport.OpUpdate, s.Name, transport.KindInvalid, fmt.Errorf("%q is no field that can be changed", field))
+		}
+	}
+	cfg, _, err := settings.Resolve(&next)
+	if err != nil {
+		return subError(transport.OpUpdate, s.Name, transport.KindInvalid, err)
+	}
+	known.reconfigure(cfg)
+	return nil
+}
+
+// PutSubscription makes a subscription, its topic, and its dead-letter topic with a subscription of the same name
+// that never expires, as far as they do not exist. One that exists gets the settings of s. Where its topic, filter
+// or ordering differs, it is replaced, and its backlog lost. ErrInvalid.
+func (b *Broker) PutSubscription(s *transport.Subscription) error {
+	cfg, f, err := settings.Resolve(s)
+	if err != nil {
+		return subError(transport.OpCreate, s.Name, transport.KindInvalid, err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known := b.subs[cfg.Name]
+	if known != nil && (known.cfg.Topic != cfg.Topic || known.cfg.Filter != cfg.Filter || known.cfg.Ordered != cfg.Ordered) {
+		known.remove()
+		known = nil
+	}
+	b.makeTopic(cfg.Topic)
+	if known == nil {
+		b.subscribe(cfg, f)
+	}
+	if cfg.DeadLetter != nil {
+		if err := b.keepDeadLetters(cfg.DeadLetter.Topic); err != nil {
+			return err
+		}
+	}
+	if known != nil {
+		known.reconfigure(cfg) // after its dead-letter topic: something may go there at once
+	}
+	return nil
+}
+
+func (b *Broker) keepDeadLetters(topic string) error {
+	b.makeTopic(topic)
+	if b.subs[topic] != nil {
+		return nil
+	}
+	cfg, f, err := settings.Resolve(&transport.Subscription{Name: topic, Topic: topic, Expiration: transport.NeverExpires})
+	if err != nil {
+		return err
+	}
+	b.subscribe(cfg, f)
+	return nil
+}
+
+// setField sets one field of to. It reports false for what is none.
+func setField(to, from *transport.Subscription, field transport.SubscriptionField) bool {
+	switch field {
+	case transport.FieldLabels:
+		to.Labels = from.Labels
+	case transport.FieldPush:
+		to.Push = from.Push
+	case transport.FieldRetry:
+		to.Retry = from.Retry
+	case transport.FieldAckDeadline:
+		to.AckDeadline = from.AckDeadline
+	case transport.FieldRetention:
+		to.Retention = from.Retention
+	case transport.FieldRetainAcked:
+		to.RetainAcked = from.RetainAcked
+	case transport.FieldExpiration:
+		to.Expiration = from.Expiration
+	case transport.FieldExactlyOnce:
+		to.ExactlyOnceDelivery = from.ExactlyOnceDelivery
+	case transport.FieldDeadLetter:
+		to.DeadLetter = from.DeadLetter
+	default:
+		return false
+	}
+	return true
+}
+
+// reconfigure puts settings into force that differ in neither topic nor filter nor ordering.
+func (s *subscription) reconfigure(cfg *transport.Subscription) {
+	now := s.b.now()
+	s.expire(now)
+	var waited []time.Duration
+	failed := s.failed()
+	for _, e := range failed {
+		waited = append(waited, s.pause(e))
+	}
+	s.cfg = cfg
+	for i, e := range failed {
+		if e.state == left || e.state == dead {
+			continue
+		}
+		if s.buryable(e) {
+			if e.state == waiting {
+				s.unqueue(e)
+			}
+			s.bury(e, now)
+			continue
+		}
+		s.postpone(e, s.pause(e)-waited[i])
+	}
+	if !cfg.RetainAcked {
+		s.dropRetained(len(s.kept))
+	}
+	s.kick(now)
+}
+
+// failed returns the entries that have failed and wait, or stand behind others.
+func (s *subscription) failed() (list []*entry) {
+	for _, e := range s.unacknowledged() {
+		if e.failures > 0 && e.state != leased {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// postpone changes the time of an entry that is not leased.
+func (s *subscription) postpone(e *entry, by time.Duration) {
+	if by == 0 {
+		return
+	}
+	e.at += int64(by)
+	if e.state == waiting {
+		e.ver++ // its place is no longer valid, whatever its time was
+		s.waiting.forget()
+		s.waiting.push(e)
+	}
+}
