@@ -111,7 +111,7 @@ func TestRequireEnqueued_NothingRecorded_SaysWhatCounts(t *testing.T) {
 	equalText(t, got, `
 		tasktest: no Order was enqueued
 		recorded
-		    nothing (what counts is enqueued under rec.Context())
+		    nothing (what counts is enqueued or published under rec.Context())
 	`)
 }
 

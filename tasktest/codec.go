@@ -2,10 +2,34 @@ package tasktest
 
 import (
 	"reflect"
-	"testing"
+	"slices"
 
+	"github.com/typedtasks/typedtasks/pubsub"
 	"github.com/typedtasks/typedtasks/tasks"
 )
+
+// rawCodec carries pubsub.Raw as it is.
+type rawCodec struct{}
+
+// Name implements tasks.Codec.
+func (rawCodec) Name() string { return "raw" }
+
+// Marshal implements tasks.Codec.
+func (rawCodec) Marshal(v any) ([]byte, error) { return *v.(*pubsub.Raw), nil }
+
+// Unmarshal implements tasks.Codec.
+func (rawCodec) Unmarshal(data []byte, v any) error {
+	*v.(*pubsub.Raw) = slices.Clone(data)
+	return nil
+}
+
+// codecOf is the codec of a publisher or a subscriber.
+func codecOf(d pubsub.Description) tasks.Codec {
+	if d.Raw {
+		return rawCodec{}
+	}
+	return d.Codec
+}
 
 // roundTrip carries v through the codec, as a payload is carried.
 func roundTrip[T any](c tasks.Codec, v T) (T, error) {
@@ -17,18 +41,8 @@ func roundTrip[T any](c tasks.Codec, v T) (T, error) {
 	return out, c.Unmarshal(data, target(&out))
 }
 
-// decode returns a pointer to the entry's payload, of the sample's type.
-func decode(t testing.TB, c tasks.Codec, e *entry, sample any) any {
-	t.Helper()
-	ptr := reflect.New(reflect.TypeOf(sample).Elem()).Interface()
-	if err := c.Unmarshal(e.Body, target(ptr)); err != nil {
-		t.Fatalf("tasktest: #%d %s: the payload does not decode: %v", e.number, e.Record, err)
-	}
-	return ptr
-}
-
-// boxed and target hand a codec what package tasks does: a pointer to the payload, or the payload where it is
-// a pointer itself.
+// boxed and target hand a codec what packages tasks and pubsub do: a pointer to the payload, or the payload where it
+// is a pointer itself.
 func boxed(ptr any) any {
 	if v := reflect.ValueOf(ptr).Elem(); v.Kind() == reflect.Pointer {
 		return v.Interface()

@@ -5,23 +5,26 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/typedtasks/typedtasks/tasks"
 )
 
 // compare tells how the shape in a file differs from what is now, and what comes of it.
-func compare(was, is string) (changes [][]string) {
+func compare(kind, was, is string) (changes [][]string) {
 	old, now := goldenLines(was), goldenLines(is)
+	fate := fateOf(kind)
 	for _, path := range slices.Sorted(maps.Keys(old)) {
 		shape, kept := now[path]
 		switch {
 		case !kept:
-			changes = append(changes, []string{"- " + path, old[path].String(), gone})
+			changes = append(changes, []string{"- " + path, old[path].String(), fate.of(path, fate.gone)})
 		case shape != old[path]:
-			changes = append(changes, []string{"~ " + path, fmt.Sprintf("%s -> %s", old[path], shape), consequence(old[path], shape)})
+			changes = append(changes, []string{"~ " + path, fmt.Sprintf("%s -> %s", old[path], shape), fate.of(path, fate.changed(old[path], shape))})
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(now)) {
 		if _, had := old[path]; !had {
-			changes = append(changes, []string{"+ " + path, now[path].String(), added(now[path])})
+			changes = append(changes, []string{"+ " + path, now[path].String(), fate.of(path, fate.added(now[path]))})
 		}
 	}
 	return changes
@@ -32,37 +35,89 @@ type shape struct{ typ, rules string }
 
 func (s shape) String() string { return strings.TrimSpace(s.typ + " " + s.rules) }
 
-// What comes of a change.
-const (
-	harmless = "harmless"
-	gone     = "strands queued work: what it carries here is dropped"
-	retyped  = "strands queued work: what it carries here does not decode"
-	lacking  = "strands queued work: it lacks this and does not validate"
-	stricter = "may strand queued work: the rules have changed"
-)
+const harmless = "harmless"
 
-func consequence(was, is shape) string {
+// fate is what comes of changes to a definition of one kind.
+type fate struct {
+	gone, retyped, lacking, stricter string
+	settings                         map[string]string
+	published                        bool // what is written from now on is read by others, who know the old shape
+}
+
+func fateOf(kind string) fate {
+	switch kind {
+	case tasks.KindPublisher:
+		return fate{
+			published: true,
+			gone:      "breaks subscribers that read it",
+			retyped:   "breaks subscribers: what they get here does not decode",
+			lacking:   "may break subscribers: they may get none",
+			stricter:  "may break subscribers: the rules have changed",
+			settings: map[string]string{
+				settingTopic:   "the old topic's subscriptions get nothing any more",
+				settingOrdered: "decides whether messages without an ordering key are refused",
+				settingCodec:   "breaks subscribers: what they get does not decode",
+			},
+		}
+	case tasks.KindSubscriber:
+		const replaced = "the subscription must be replaced (pubsub.AllowReplace): what waits in it is lost"
+		return fate{
+			gone:     "strands queued messages: what they carry here is dropped",
+			retyped:  "strands queued messages: what they carry here does not decode",
+			lacking:  "strands queued messages: they lack this and do not validate",
+			stricter: "may strand queued messages: the rules have changed",
+			settings: map[string]string{
+				settingTopic: replaced, settingFilter: replaced, settingOrdered: replaced,
+				settingSubscription: "strands queued messages: nobody receives from the old one, and pubsub.Sync deletes it",
+				settingCodec:        "strands queued messages: they do not decode",
+			},
+		}
+	}
+	return fate{
+		gone:     "strands queued work: what it carries here is dropped",
+		retyped:  "strands queued work: what it carries here does not decode",
+		lacking:  "strands queued work: it lacks this and does not validate",
+		stricter: "may strand queued work: the rules have changed",
+	}
+}
+
+// of is the consequence for a path: its own where it is a setting.
+func (f fate) of(path, consequence string) string {
+	if s, ok := f.settings[path]; ok {
+		return s
+	}
+	return consequence
+}
+
+// changed is what comes of a field that has another shape.
+func (f fate) changed(was, is shape) string {
+	written, read := was, is
+	if f.published {
+		written, read = is, was
+	}
 	switch {
-	case was.typ != is.typ && !widens(was.typ, is.typ):
-		return retyped
-	case is.has("required") && !was.has("required"):
-		return lacking
-	case !is.looserThan(was):
-		return stricter
+	case written.typ != read.typ && !widens(written.typ, read.typ):
+		return f.retyped
+	case read.has("required") && !written.has("required"):
+		return f.lacking
+	case !read.looserThan(written):
+		return f.stricter
 	default:
 		return harmless
 	}
 }
 
-// added is what comes of a field that queued work does not have.
-func added(is shape) string {
+// added is what comes of a field that what was written before does not have.
+func (f fate) added(is shape) string {
 	switch {
+	case f.published:
+		return harmless
 	case is.has("required"):
-		return lacking
+		return f.lacking
 	case is.rules == "", is.has("omitempty"):
 		return harmless
 	default:
-		return stricter
+		return f.stricter
 	}
 }
 

@@ -1,4 +1,5 @@
-// Package tasktest tests code that enqueues typed tasks, and the tasks themselves.
+// Package tasktest tests code that enqueues typed tasks and publishes typed messages, and the tasks and subscribers
+// themselves.
 //
 //	func TestSignup(t *testing.T) {
 //		rec := tasktest.New(t, SendWelcome)
@@ -16,21 +17,29 @@
 // A single delivery, with chosen metadata and a verdict to look at, is [Run]'s; the request that it comes as, for a
 // test of one's own routes, is [Request]'s.
 //
+// # Messages
+//
+// What is published is recorded ([RequirePublished]) and reaches the recorder's subscribers, those that pull as
+// well, as their subscriptions say: filters, retries, order and dead letters. pubsub.Sync and pubsub.Receive have no
+// part in it. One message delivered is [Deliver]'s, its request [PushRequest]'s.
+//
 // # Delivery guarantees
 //
 // At least once, in no order, is what production promises. [Recorder.DeliverTwice], [Recorder.Shuffle],
 // [Recorder.FailNext] and [Recorder.FailAfterCommit] make a test live with it. [Golden] keeps a change from
-// stranding what waits in production.
+// stranding what waits in production, or breaking who subscribes.
 //
 // # Concurrency
 //
-// Everything works under t.Parallel over package-level tasks, as long as work is enqueued under Recorder.Context,
-// and inside testing/synctest bubbles. The recorder is shut down when its test ends.
+// Everything works under t.Parallel over package-level tasks, publishers and subscribers, as long as work is enqueued
+// and published under Recorder.Context, and inside testing/synctest bubbles. The recorder is shut down when its test
+// ends.
 //
 // # Limits
 //
 // The waits of an enqueue that is retried (backoff.Policy) and the deadline of a run go by package time: a test
-// of those belongs into a bubble. Drain takes 10,000 runs for a circle.
+// of those belongs into a bubble. Drain takes 10,000 runs for a circle, and gives a message up after 100 attempts.
+// A subscription that is pulled has the pauses of one that is pushed.
 //
 // # Failures
 //

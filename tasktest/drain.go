@@ -11,15 +11,20 @@ import (
 // mostRuns is how many runs Drain takes for a circle.
 const mostRuns = 10_000
 
-// Drain runs what is due, in the test's own goroutine, and moves the clock to what is due next, retries and ETAs
-// included, until nothing is left but periodic work. A task that fails every attempt ends there too: see
-// [RequireNoneGivenUp]. If there is still work after 10,000 runs it fails the test
-// and names what still turns.
+// Drain runs what is due, tasks and messages alike, in the test's own goroutine, and moves the clock to what is due
+// next, retries and ETAs included, until nothing is left but periodic work. If there is still work after 10,000 runs
+// it fails the test and names what still turns.
+//
+// A task that fails every attempt ends there too, and so does a message with a dead-letter topic. One without, which
+// Pub/Sub would deliver again for days, is given up after 100 attempts; Advance keeps to what Pub/Sub does. See
+// [RequireNoneGivenUp].
 func (r *Recorder) Drain() {
 	r.t.Helper()
 	r.transport.recount()
+	r.transport.drain(true)
+	defer r.transport.drain(false)
 	for runs := 0; ; {
-		due, ok := r.transport.Next()
+		due, ok := r.transport.next()
 		if !ok {
 			return
 		}
@@ -42,7 +47,7 @@ func (r *Recorder) Advance(d time.Duration) {
 	end := r.clock.Now().Add(d)
 	r.transport.recount()
 	for runs := 0; ; {
-		due, ok := r.transport.Next()
+		due, ok := r.transport.next()
 		if !ok || due.After(end) {
 			r.clock.Set(end)
 			return
@@ -62,14 +67,14 @@ func (r *Recorder) Advance(d time.Duration) {
 // runDue runs what is due now, most runs at the most, and returns how many it were.
 func (r *Recorder) runDue(most int) (runs int) {
 	for ; runs < most; runs++ {
-		if _, ok := r.transport.RunNext(r.t.Context(), r.pick); !ok {
+		if !r.transport.runNext(r.t.Context(), r.pick) {
 			break
 		}
 	}
 	return runs
 }
 
-// busiest names the tasks that ran most, five at most.
+// busiest names the tasks and subscribers that ran most, five at most.
 func (r *Recorder) busiest() string {
 	type count struct {
 		name string

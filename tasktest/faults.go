@@ -2,16 +2,16 @@ package tasktest
 
 import "math/rand/v2"
 
-// FailNext lets the next n enqueues fail with err, before anything is enqueued. Those of a handler and of a snooze
-// count too, and each try of a retried one; with EnqueueAll each payload counts.
+// FailNext lets the next n enqueues and publishes fail with err, before anything is enqueued or published. Those of a
+// handler and of a snooze count too, and each try of a retried one; with EnqueueAll and PublishAll each payload counts.
 func (r *Recorder) FailNext(n int, err error) {
 	r.t.Helper()
 	r.fault("FailNext", n, fault{err: err})
 }
 
-// FailAfterCommit lets the next n enqueues succeed and answer err all the same, as when an answer is lost on its
-// way: the task is there, and each of the n answers is lost, that it is a duplicate too. Faults set by several calls
-// of FailNext and FailAfterCommit come one after the other, in the order of those calls.
+// FailAfterCommit lets the next n enqueues and publishes succeed and answer err all the same, as when an answer is
+// lost on its way: the task or message is there, and each of the n answers is lost, that it is a duplicate too. Faults
+// set by several calls of FailNext and FailAfterCommit come one after the other, in the order of those calls.
 func (r *Recorder) FailAfterCommit(n int, err error) {
 	r.t.Helper()
 	r.fault("FailAfterCommit", n, fault{err: err, committed: true})
@@ -25,7 +25,8 @@ func (r *Recorder) fault(name string, n int, f fault) {
 	r.transport.fail(n, f)
 }
 
-// DeliverTwice delivers, from now on, every task twice for each time that it is due. The first answer decides.
+// DeliverTwice delivers, from now on, every task and message twice for each time that it is due. The first answer
+// decides.
 func (r *Recorder) DeliverTwice() { r.transport.twice.Store(true) }
 
 // Shuffle runs, from now on, what is due at the same time in an order drawn from seed: the same seed, the same

@@ -16,9 +16,10 @@ import (
 // updateEnv, set to 1, lets Golden write what it would complain about.
 const updateEnv = "TASKTEST_UPDATE"
 
-// Golden pins the name and the payload's shape of everything registered with app, one file each in dir. A change
-// fails the test and says whether it strands queued work: a name that is no longer served, a field that is gone,
-// changed its type, or has become required. A missing file is written: commit it.
+// Golden pins the name and the payload's shape of everything registered with app, one file each in dir, and of
+// publishers and subscribers the topic, subscription, filter, ordering and codec. A change fails the test and says
+// whether it strands queued work or breaks subscribers: a name that is no longer served, a field that is gone, changed
+// its type, or has become required. A missing file is written: commit it.
 //
 // After a change that is meant, run the test once with TASKTEST_UPDATE=1. The file of a name that is no longer
 // served is never removed that way: delete it once nothing waits under that name.
@@ -27,9 +28,10 @@ func Golden(t testing.TB, app *tasks.App, dir string) {
 	g := &golden{t: t, dir: dir, update: os.Getenv(updateEnv) == "1"}
 	current := map[string]string{} // file -> content
 	served := map[string]string{}  // file of an alias -> file of its definition
+	cfg := app.Config()
 	for d := range app.Definitions() {
 		s := d.Spec()
-		current[goldenFile(s.Kind, s.Name)] = describe(s)
+		current[goldenFile(s.Kind, s.Name)] = describe(cfg, d)
 		for _, alias := range s.Aliases {
 			served[goldenFile(s.Kind, alias)] = goldenFile(s.Kind, s.Name)
 		}
@@ -45,9 +47,7 @@ func Golden(t testing.TB, app *tasks.App, dir string) {
 			g.pin(file, current[now])
 			continue
 		}
-		t.Errorf("tasktest: golden: %s is no longer registered: what waits under its name is stranded.\n"+
-			"Keep the name served with tasks.WithAliases, or delete %s once nothing waits under it.",
-			title(file), filepath.Join(dir, file))
+		g.missing(file)
 	}
 	for _, file := range slices.Sorted(maps.Keys(current)) {
 		g.pin(file, current[file])
@@ -63,10 +63,28 @@ func title(file string) string {
 	return strings.Replace(strings.TrimSuffix(file, goldenSuffix), ".", " ", 1)
 }
 
+func kindOf(file string) string {
+	kind, _, _ := strings.Cut(file, ".")
+	return kind
+}
+
 type golden struct {
 	t      testing.TB
 	dir    string
 	update bool
+}
+
+// missing tells of a file that nothing is registered for.
+func (g *golden) missing(file string) {
+	g.t.Helper()
+	what, cure := "what waits under its name is stranded", "Keep the name served with tasks.WithAliases, or delete"
+	switch kindOf(file) {
+	case tasks.KindSubscriber:
+		cure = "Keep the name served with pubsub.WithAliases, or delete"
+	case tasks.KindPublisher:
+		what, cure = "its subscribers get nothing any more, and what it enqueued is stranded", "If that is meant, delete"
+	}
+	g.t.Errorf("tasktest: golden: %s is no longer registered: %s.\n%s %s once nothing waits under it.", title(file), what, cure, filepath.Join(g.dir, file))
 }
 
 func (g *golden) files() []string {
@@ -95,7 +113,7 @@ func (g *golden) pin(file, now string) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		g.t.Fatalf("tasktest: golden: %v", err)
 	}
-	changes := compare(string(data), now)
+	changes := compare(kindOf(file), string(data), now)
 	switch missing := err != nil; {
 	case !missing && len(changes) == 0:
 		return

@@ -82,13 +82,17 @@ func TestNewWith_TakesTheConfiguration(t *testing.T) {
 
 func TestNewWith_ItsOwnTransport_Refused(t *testing.T) {
 	t.Parallel()
-	want := "tasktest: a recorder brings its own transport: leave Config.Transport and Config.Eager unset"
-	for _, cfg := range []tasks.Config{{Transport: memory.New()}, {Eager: true}} {
+	want := "tasktest: a recorder brings its own transport and broker: leave Config.Transport, Config.Broker and Config.Eager unset"
+	for _, cfg := range []tasks.Config{{Transport: memory.New()}, {Eager: true}, {Broker: noBroker{}}} {
 		if got := mustFail(t, func(t testing.TB) { tasktest.NewWith(t, cfg) }); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }
+
+type noBroker struct{}
+
+func (noBroker) Publish(context.Context, *transport.Message) (string, error) { return "", errBoom }
 
 func TestNewWith_BadConfiguration_FailsWithIt(t *testing.T) {
 	t.Parallel()

@@ -2,30 +2,55 @@ package tasktest
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/broker"
 	"github.com/typedtasks/typedtasks/internal/engine"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
-// recording is the engine as a transport that remembers what went in, and fails on demand.
+// recording is the engine and the broker as a transport that remembers what went in, and fails on demand.
 type recording struct {
 	*engine.Engine
-	name  func(url string) string
-	twice atomic.Bool
+	broker *broker.Broker
+	served atomic.Int64 // endpoints
+	twice  atomic.Bool
 
-	mu      sync.Mutex
-	entries []*entry // they never change
-	claimed map[*entry]bool
-	faults  []fault        // the next enqueues', in order
-	ran     map[string]int // attempts by task, since recount
+	name     func(url string) string
+	endpoint func(subscription string) string // of a subscriber that pulls
+	carried  func(*transport.Message) http.Header
+
+	mu       sync.Mutex
+	entries  []*entry // they never change
+	byID     map[taskID]*entry
+	claimed  map[*entry]bool
+	faults   []fault        // the next enqueues' and publishes', in order
+	ran      map[string]int // attempts by what was run, since recount
+	failures map[attempted]int
+	lost     []GivenUp // messages
+	draining bool
 }
 
-// fault is what happens to one enqueue.
+type taskID struct{ queue, id string }
+
+// newRecording makes one that tells time by clock. Its functions are the caller's to set.
+func newRecording(clock engine.Clock) *recording {
+	s := &recording{byID: map[taskID]*entry{}, claimed: map[*entry]bool{}, failures: map[attempted]int{}}
+	s.Engine = engine.New(engine.Config{
+		Clock: clock, Manual: true,
+		Queue: transport.QueueConfig{MaxDispatchesPerSecond: transport.NoRateLimit},
+	})
+	s.broker = broker.New(broker.Config{Clock: clock, Manual: true, Push: s.push, AutoCreate: true, Describe: describeSource})
+	return s
+}
+
+// fault is what happens to one enqueue or publish.
 type fault struct {
 	err       error
 	committed bool
@@ -60,11 +85,7 @@ func (s *recording) Enqueue(ctx context.Context, t *transport.Task) (transport.R
 		}
 		return r, err
 	}
-	e := newEntry(s.name(t.URL), t, r, at)
-	s.mu.Lock()
-	s.entries = append(s.entries, e)
-	e.number = len(s.entries)
-	s.mu.Unlock()
+	s.add(taskEntry(s.name(t.URL), t, r, at))
 	if f.err != nil {
 		return transport.Receipt{}, f.err
 	}
@@ -80,24 +101,54 @@ func (s *recording) EnqueueBatch(ctx context.Context, ts []*transport.Task) []tr
 	return results
 }
 
-// Serve counts attempts, and delivers twice where that is asked for.
+// Serve takes who runs tasks and gets messages.
 func (s *recording) Serve(endpoint string, h transport.Handler) error {
-	return s.Engine.Serve(endpoint, func(ctx context.Context, d *transport.Delivery) (int, time.Duration, error) {
+	err := s.Engine.Serve(endpoint, s.counted(h))
+	if err == nil {
+		s.served.Add(1)
+	}
+	return err
+}
+
+// Withdraw takes an endpoint back.
+func (s *recording) Withdraw(endpoint string) (left int) {
+	left = s.Engine.Withdraw(endpoint)
+	s.served.Store(int64(left))
+	return left
+}
+
+// Shutdown ends both halves.
+func (s *recording) Shutdown(ctx context.Context) error {
+	return errors.Join(s.Engine.Shutdown(ctx), s.broker.Shutdown(ctx))
+}
+
+// counted counts attempts, and delivers twice where that is asked for.
+func (s *recording) counted(h transport.Handler) transport.Handler {
+	return func(ctx context.Context, d *transport.Delivery) (int, time.Duration, error) {
 		if d.Exhausted {
 			return h(ctx, d)
 		}
-		s.count(s.name(d.URL))
+		s.count(d)
 		if !s.twice.Load() {
 			return h(ctx, d)
 		}
 		again := *d
+		if d.Message != nil {
+			m := *d.Message
+			m.Attributes, m.Data = maps.Clone(m.Attributes), slices.Clone(m.Data)
+			again.Message = &m
+		}
 		status, after, err := h(ctx, d)
 		_, _, _ = h(ctx, &again)
 		return status, after, err
-	})
+	}
 }
 
-func (s *recording) count(name string) {
+func (s *recording) count(d *transport.Delivery) {
+	name := s.name(d.URL)
+	if d.Message != nil {
+		name = "subscriber " + name
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ran[name]++
@@ -116,6 +167,16 @@ func (s *recording) counts() map[string]int {
 	return maps.Clone(s.ran)
 }
 
+func (s *recording) add(e *entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.entries = append(s.entries, e)
+	e.number = len(s.entries)
+	if e.task != nil {
+		s.byID[taskID{e.task.Queue, e.task.ID}] = e
+	}
+}
+
 // all lists the entries made so far.
 func (s *recording) all() []*entry {
 	s.mu.Lock()
@@ -127,9 +188,6 @@ func (s *recording) all() []*entry {
 func (s *recording) claim(entries []*entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.claimed == nil {
-		s.claimed = map[*entry]bool{}
-	}
 	for _, e := range entries {
 		s.claimed[e] = true
 	}
@@ -146,7 +204,9 @@ func (s *recording) unclaimed() []*entry {
 func (s *recording) discard(ctx context.Context) error {
 	queues := map[string]bool{}
 	for _, e := range s.all() {
-		queues[e.Queue] = true
+		if e.task != nil {
+			queues[e.task.Queue] = true
+		}
 	}
 	for q := range queues {
 		if err := s.Purge(ctx, q); err != nil {

@@ -18,25 +18,27 @@ import (
 // RunOption chooses how a delivery comes to the task.
 type RunOption interface{ run(*runOptions) }
 
-// Attempt makes the delivery the task's n-th attempt, from 1. Cloud Scheduler does not tell it: a periodic task's
-// is always the first.
+// Attempt makes the delivery the n-th attempt, from 1. Cloud Scheduler does not tell it: a periodic task's is always
+// the first. Pub/Sub tells it where the subscription has a dead-letter topic.
 func Attempt(n int) RunOption { return attemptOption(n) }
 
-// LastAttempt makes the delivery the last that the task has: after it no retry follows.
+// LastAttempt makes the delivery the last that the task has: after it no retry follows. It is for tasks: see [Attempt].
 func LastAttempt() RunOption { return lastOption{} }
 
-// With runs the task in the recorder's App, where it must be registered, so that it may enqueue what else is
-// registered there. A [Request] is made for that App. Default: an App of its own.
+// With runs the function in the recorder's App, where its definition must be registered, so that it may enqueue and
+// publish what else is registered there. A [Request] is made for that App. Default: an App of its own.
 func With(r *Recorder) RunOption { return withOption{r} }
 
 // Mount is the path under which the App that a [Request] is for is mounted, such as "/_tasks". Default: the root,
 // or where the App of [With] is.
 func Mount(path string) RunOption { return mountOption(path) }
 
-// ID sets the id that the delivery says its task has. Default: one like those of Cloud Tasks.
+// ID sets the id that the delivery says its task has. Default: one like those of Cloud Tasks. It is for tasks: a
+// pubsub.Message has a field for it.
 func ID(id string) RunOption { return idOption(id) }
 
-// Queue sets the queue that the delivery says its task comes from. Default: the one that it would be enqueued to.
+// Queue sets the queue that the delivery says its task comes from. Default: the one that it would be enqueued to. It
+// is for tasks.
 func Queue(name string) RunOption { return queueOption(name) }
 
 // Request builds the push of the task as its platform would send it to an App mounted at the root, or as [Mount]
@@ -52,11 +54,13 @@ func Request[T any](t testing.TB, task tasks.Typed[T], args T, opts ...RunOption
 
 type runOptions struct {
 	attempt   int
+	counted   bool // attempt was given
 	last      bool
 	header    http.Header
 	rec       *Recorder
 	mount     string
 	id, queue string
+	tasksOnly []string // options given that make no sense for messages, and why
 }
 
 type (
@@ -68,12 +72,24 @@ type (
 	queueOption   string
 )
 
-func (n attemptOption) run(o *runOptions) { o.attempt = int(n) }
-func (lastOption) run(o *runOptions)      { o.last = true }
+func (n attemptOption) run(o *runOptions) { o.attempt, o.counted = int(n), true }
 func (w withOption) run(o *runOptions)    { o.rec = w.r }
 func (m mountOption) run(o *runOptions)   { o.mount = "/" + strings.Trim(string(m), "/") }
-func (id idOption) run(o *runOptions)     { o.id = string(id) }
-func (q queueOption) run(o *runOptions)   { o.queue = string(q) }
+
+func (lastOption) run(o *runOptions) {
+	o.last = true
+	o.tasksOnly = append(o.tasksOnly, "LastAttempt is for tasks: Pub/Sub does not say which attempt is the last")
+}
+
+func (id idOption) run(o *runOptions) {
+	o.id = string(id)
+	o.tasksOnly = append(o.tasksOnly, "ID is for tasks: set the ID of the pubsub.Message")
+}
+
+func (q queueOption) run(o *runOptions) {
+	o.queue = string(q)
+	o.tasksOnly = append(o.tasksOnly, "Queue is for tasks: a message comes from a subscription")
+}
 
 // defaultID is what ids of Cloud Tasks look like.
 const defaultID = "57462374832847"
@@ -101,22 +117,29 @@ func options(t testing.TB, opts []RunOption) *runOptions {
 	return o
 }
 
+// app is the configuration of the App that a push is for, and its time.
+func (o *runOptions) app() (tasks.Config, time.Time) {
+	if o.rec != nil {
+		return o.rec.cfg, o.rec.Now()
+	}
+	return tasks.Config{
+		Endpoint: "http://localhost", TasksPath: "tasks", SubscriptionsPath: "subscriptions", Queue: "tasks", Delimiter: "--",
+		Codec: tasks.JSONCodec{}, PropagatedHeaders: []string{"Traceparent"}, PropagatedHeadersKey: "_http_headers",
+	}, time.Now()
+}
+
 // request builds the push of a payload, which ptr points to.
 func (o *runOptions) request(t testing.TB, s tasks.Spec, ptr any) *http.Request {
 	t.Helper()
 	if s.Err != nil {
 		t.Fatalf("tasktest: the definition of %s %s is not valid: %v", s.Kind, s.Name, s.Err)
 	}
-	cfg, now := tasks.Config{TasksPath: "tasks", Queue: "tasks", Codec: tasks.JSONCodec{}, Delimiter: "--"}, time.Now()
-	if o.rec != nil {
-		cfg, now = o.rec.cfg, o.rec.Now()
-	}
+	cfg, now := o.app()
 	body, err := cfg.Codec.Marshal(boxed(ptr))
 	if err != nil {
 		t.Fatalf("tasktest: %s: the payload does not encode: %v", s.Name, err)
 	}
-	mount := strings.TrimRight(or(o.mount, cfg.MountPath), "/")
-	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, mount+"/"+cfg.TasksPath+"/"+s.Path, bytes.NewReader(body))
+	req := o.post(t, cfg, cfg.TasksPath+"/"+s.Path, body)
 	req.Header.Set("Content-Type", contentType(cfg.Codec))
 	maps.Copy(req.Header, s.Header)
 	if s.Kind == tasks.KindPeriodic {
@@ -129,6 +152,13 @@ func (o *runOptions) request(t testing.TB, s tasks.Spec, ptr any) *http.Request 
 	}
 	maps.Copy(req.Header, o.header)
 	return req
+}
+
+// post is a request to a path below where the App is mounted.
+func (o *runOptions) post(t testing.TB, cfg tasks.Config, path string, body []byte) *http.Request {
+	t.Helper()
+	mount := strings.TrimRight(or(o.mount, cfg.MountPath), "/")
+	return httptest.NewRequestWithContext(t.Context(), http.MethodPost, mount+"/"+path, bytes.NewReader(body))
 }
 
 func (o *runOptions) fromTasks(h http.Header, s tasks.Spec, cfg tasks.Config, now time.Time) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -20,9 +21,11 @@ type Result struct {
 	Stack      []byte // of a panic
 	Value      any    // what a task with a result returned
 
-	// Enqueued lists what the function enqueued, and what a snooze did; assertions on Recorder do so by type.
-	Enqueued []Record
-	Recorder *Recorder
+	// Enqueued and Published list what the function enqueued and published, and the task that a snooze, or
+	// pubsub.ViaTasks, made; assertions on Recorder do so by type.
+	Enqueued  []Record
+	Published []MessageRecord
+	Recorder  *Recorder
 }
 
 // Run delivers args to the task, once, through the real pipeline, as Cloud Tasks would over HTTP. Args that do
@@ -30,30 +33,41 @@ type Result struct {
 func Run[T any](t testing.TB, task tasks.Typed[T], args T, opts ...RunOption) Result {
 	t.Helper()
 	o := options(t, opts)
-	alone := o.rec == nil
-	if alone {
-		o.rec = New(t, task)
-	}
-	o.rec.require(t, task)
-	before := len(o.rec.transport.all())
-	seen := &seen{}
+	alone := o.in(t, task)
 	req := o.request(t, task.Spec(), &args)
 	o.rec.exist(req.Header.Get("X-CloudTasks-QueueName"))
+	return o.rec.deliver(t, task.Spec().Name, req, alone)
+}
+
+// in makes sure that d has a recorder, and reports whether it is one of its own.
+func (o *runOptions) in(t testing.TB, d tasks.Definition) (alone bool) {
+	t.Helper()
+	if alone = o.rec == nil; alone {
+		o.rec = New(t, d)
+	}
+	o.rec.require(t, d)
+	return alone
+}
+
+// deliver has the App answer a push to the definition of that name.
+func (r *Recorder) deliver(t testing.TB, name string, req *http.Request, alone bool) Result {
+	t.Helper()
+	before := len(r.transport.all())
+	seen := &seen{}
 	w := httptest.NewRecorder()
-	o.rec.app.ServeHTTP(w, req.WithContext(context.WithValue(t.Context(), seenKey{}, seen)))
+	r.app.ServeHTTP(w, req.WithContext(context.WithValue(t.Context(), seenKey{}, seen)))
 
 	var answer struct{ Status tasks.Outcome }
 	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
-		t.Fatalf("tasktest: %s: the answer %q is no JSON: %v", task.Spec().Name, w.Body, err)
+		t.Fatalf("tasktest: %s: the answer %q is no JSON: %v", name, w.Body, err)
 	}
+	made := r.transport.all()[before:]
 	res := Result{
-		Outcome: answer.Status, HTTPStatus: w.Code, Err: seen.err, Stack: seen.stack, Value: seen.value, Recorder: o.rec,
-	}
-	for _, e := range o.rec.transport.all()[before:] {
-		res.Enqueued = append(res.Enqueued, e.copy())
+		Outcome: answer.Status, HTTPStatus: w.Code, Err: seen.err, Stack: seen.stack, Value: seen.value,
+		Enqueued: records(made), Published: messageRecords(made), Recorder: r,
 	}
 	if alone && errors.Is(res.Err, tasks.ErrNotRegistered) {
-		t.Logf("tasktest: %s enqueues a task that its App does not know: make a recorder with both and pass With(rec)", task.Spec().Name)
+		t.Logf("tasktest: %s enqueues or publishes what its App does not know: make a recorder with both and pass With(rec)", name)
 	}
 	return res
 }

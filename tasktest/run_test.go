@@ -186,7 +186,7 @@ func TestRun_EnqueuesAnUnknownTask_LogsTheFix(t *testing.T) {
 			t.Errorf("got %v, want ErrNotRegistered", res.Err)
 		}
 	})
-	want := "tasktest: Welcome enqueues a task that its App does not know: make a recorder with both and pass With(rec)"
+	want := "tasktest: Welcome enqueues or publishes what its App does not know: make a recorder with both and pass With(rec)"
 	if len(fake.errors) != 0 || len(fake.logs) != 1 || fake.logs[0] != want {
 		t.Errorf("errors %q, logs %q, want %q", fake.errors, fake.logs, want)
 	}

@@ -5,15 +5,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/typedtasks/typedtasks/tasks"
 )
 
-// search is one assertion's look through the entries of a task.
+// search is one assertion's look through what was recorded of its subject.
 type search struct {
+	*subject
 	t        testing.TB
-	rec      *Recorder
-	name     string // the task's
 	matchers []Matcher
 	found    []*entry // accepted by all matchers
 	near     []near   // the others, the nearest first
@@ -28,24 +25,22 @@ type near struct {
 // miss is one thing that speaks against an entry.
 type miss struct{ what, how string }
 
-// newSearch looks through the entries of d, whose payloads are what sample points to.
-func newSearch(t testing.TB, r *Recorder, d tasks.Definition, sample any, matchers []Matcher) *search {
+func newSearch(t testing.TB, about *subject, matchers []Matcher) *search {
 	t.Helper()
-	r.require(t, d)
-	s := &search{t: t, rec: r, name: d.Spec().Name, matchers: matchers}
+	s := &search{subject: about, t: t, matchers: matchers}
 	var tests []test
 	for i, m := range matchers {
 		if m == nil {
 			t.Fatalf("tasktest: %s: matcher %d is nil: leave it out", s.name, i+1)
 		}
-		test, err := m.prepare(sample, r.cfg.Codec)
+		test, err := m.prepare(about)
 		if err != nil {
 			t.Fatalf("tasktest: %s: %v", s.name, err)
 		}
 		tests = append(tests, test)
 	}
-	for _, e := range r.of(d) {
-		args := decode(t, r.cfg.Codec, e, sample)
+	for _, e := range about.entries() {
+		args := about.decode(t, e)
 		var misses []miss
 		for _, test := range tests {
 			misses = append(misses, test(e, args)...)
@@ -58,6 +53,48 @@ func newSearch(t testing.TB, r *Recorder, d tasks.Definition, sample any, matche
 	}
 	slices.SortStableFunc(s.near, func(a, b near) int { return len(a.misses) - len(b.misses) })
 	return s
+}
+
+// one returns what was found, marked as asked for, if it is one. Otherwise it fails the test; instead is the
+// assertion for several.
+func (s *search) one(instead string) ([]*entry, bool) {
+	s.t.Helper()
+	switch n := len(s.found); n {
+	case 1:
+		s.rec.transport.claim(s.found)
+		return s.found, true
+	case 0:
+		s.failf("no %s was %s", s.name, s.verb())
+	default:
+		s.failf("ambiguous: %d of %s were %s, want one: add matchers, or use %s", n, s.name, s.verb(), instead)
+	}
+	return nil, false
+}
+
+// exactly returns what was found, marked as asked for, or fails the test unless that is n.
+func (s *search) exactly(n int) []*entry {
+	s.t.Helper()
+	if len(s.found) != n {
+		s.failf("%d of %s %s %s, want %d", len(s.found), s.name, were(len(s.found)), s.verb(), n)
+		return nil
+	}
+	s.rec.transport.claim(s.found)
+	return s.found
+}
+
+// none fails the test where something was found.
+func (s *search) none() {
+	s.t.Helper()
+	if n := len(s.found); n > 0 {
+		s.failf("%d of %s %s %s, want none", n, s.name, were(n), s.verb())
+	}
+}
+
+func were(n int) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
 }
 
 // How much a failure shows.
@@ -117,7 +154,7 @@ func (n near) String() string {
 // recorded lists all that was recorded. Where that is too much, those to be shown are kept.
 func recorded(all, show []*entry) string {
 	if len(all) == 0 {
-		return "\nrecorded\n    nothing (what counts is enqueued under rec.Context())"
+		return "\nrecorded\n    nothing (what counts is enqueued or published under rec.Context())"
 	}
 	var b strings.Builder
 	b.WriteString("\nrecorded")
@@ -127,7 +164,7 @@ func recorded(all, show []*entry) string {
 			hidden++
 			continue
 		}
-		fmt.Fprintf(&b, "\n    #%d %s", e.number, e.Record)
+		fmt.Fprintf(&b, "\n    #%d %s", e.number, e)
 	}
 	if hidden > 0 {
 		fmt.Fprintf(&b, "\n    ... and %d more", hidden)

@@ -10,18 +10,52 @@ import (
 	"strings"
 	"time"
 
+	"github.com/typedtasks/typedtasks/pubsub"
 	"github.com/typedtasks/typedtasks/tasks"
 )
 
 // describe writes a definition as its golden file holds it.
-func describe(s tasks.Spec) string {
+func describe(cfg tasks.Config, d tasks.Definition) string {
+	s := d.Spec()
 	w := &walk{out: map[string]shape{}}
 	if s.Payload != nil {
 		w.value("", s.Payload, "", nil)
 	}
 	text := fmt.Sprintf("# %s %s: path in JSON, type, validation rules\n", s.Kind, s.Name)
+	if is, err := pubsub.Describe(cfg, d); err == nil {
+		text += settings(is)
+	}
 	for _, path := range slices.Sorted(maps.Keys(w.out)) {
 		text += path + " " + w.out[path].String() + "\n"
+	}
+	return text
+}
+
+// The settings of publishers and subscribers that golden files hold. No path in JSON begins like them: they stand
+// before those, where a human looks first.
+const (
+	settingTopic        = "@topic"
+	settingSubscription = "@subscription"
+	settingFilter       = "@filter"
+	settingOrdered      = "@ordered"
+	settingCodec        = "@codec"
+)
+
+// settings are the lines of a publisher's or a subscriber's.
+func settings(is pubsub.Description) (text string) {
+	line := func(name, value string) { text += name + " " + value + "\n" }
+	line(settingTopic, or(is.Topic, "of-each-message"))
+	if is.Subscription != nil {
+		line(settingSubscription, is.Subscription.Name)
+		if is.Subscription.Filter != "" {
+			line(settingFilter, is.Subscription.Filter)
+		}
+	}
+	if is.Ordered {
+		line(settingOrdered, "yes")
+	}
+	if c := codecOf(is); c.Name() != (tasks.JSONCodec{}).Name() {
+		line(settingCodec, c.Name())
 	}
 	return text
 }

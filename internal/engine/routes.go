@@ -23,6 +23,9 @@ func (e *Engine) handler(env *envelope) transport.Handler {
 	return found.handler
 }
 
+// Handler returns who serves url, nil if nobody does.
+func (e *Engine) Handler(url string) transport.Handler { return e.table.Load().Find(url) }
+
 // Serve implements transport.Server.
 func (e *Engine) Serve(endpoint string, h transport.Handler) error {
 	e.mu.Lock()

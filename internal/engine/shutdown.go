@@ -33,6 +33,13 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	}
 }
 
+// Drain is the first half of Shutdown: no further attempt begins. The channel is closed when the last one that runs
+// is over. Enqueue goes on working.
+func (e *Engine) Drain() <-chan struct{} {
+	e.drain()
+	return e.drained
+}
+
 // drain lets no further attempt begin.
 func (e *Engine) drain() {
 	e.mu.Lock()

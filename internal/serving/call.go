@@ -36,3 +36,12 @@ func Call(ctx context.Context, h transport.Handler, d *transport.Delivery) (stat
 
 // OK reports whether status means that the task is done.
 func OK(status int) bool { return status >= 200 && status <= 299 }
+
+// Acknowledges reports whether status means that the message of a push is done. Pub/Sub takes no other for it.
+func Acknowledges(status int) bool {
+	switch status {
+	case http.StatusProcessing, http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent:
+		return true
+	}
+	return false
+}

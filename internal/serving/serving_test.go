@@ -112,6 +112,12 @@ func TestCall_Outcomes(t *testing.T) {
 			}
 		})
 	}
+	for status := 100; status < 600; status++ {
+		want := status == 102 || status == 200 || status == 201 || status == 202 || status == 204
+		if serving.Acknowledges(status) != want {
+			t.Errorf("Acknowledges(%d) = %v", status, !want)
+		}
+	}
 	if serving.OK(199) || !serving.OK(200) || !serving.OK(299) || serving.OK(300) {
 		t.Error("OK is not 200 to 299")
 	}
