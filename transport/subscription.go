@@ -54,9 +54,12 @@ type DeadLetterPolicy struct {
 
 // BrokerAdmin manages topics and subscriptions. Errors match ErrNotFound, ErrExists, ErrInvalid.
 type BrokerAdmin interface {
+	// Topic returns the topic as it is.
 	Topic(ctx context.Context, name string) (*Topic, error)
+	// CreateTopic creates a topic; ErrExists where there is one of that name.
 	CreateTopic(ctx context.Context, t *Topic) error
 
+	// Subscription returns the subscription as it is, with the platform's defaults filled in.
 	Subscription(ctx context.Context, name string) (*Subscription, error)
 	// Subscriptions yields all of the project; an error ends it.
 	Subscriptions(ctx context.Context) iter.Seq2[*Subscription, error]

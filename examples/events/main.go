@@ -3,8 +3,9 @@
 // support looks after it.
 //
 //	go run ./events                            in memory: no account, no network but the loopback
-//	go run ./events -pstest                    over gRPC to Google's fake of Pub/Sub, in this process
-//	go run ./events -emulator localhost:8085   over gRPC to an emulator, ours (tasks-emulator) or Google's
+//	go run ./events -emulator localhost:8085   published over gRPC to an emulator, ours (tasks-emulator) or Google's, and
+//	                                           pushed over HTTP, as in production; with -pull, pulled
+//	go run ./events -pstest                    published to and pulled from Google's fake of Pub/Sub, in this process
 //
 // Begin with orders.go, which has the publisher and the subscribers.
 package main
@@ -16,7 +17,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -42,9 +43,8 @@ func main() {
 
 // options are the program's flags.
 type options struct {
-	pstest            bool
-	emulator, project string
-	verbose           bool
+	pstest, pull, verbose bool
+	emulator, project     string
 }
 
 func run(ctx context.Context, args []string, out, logs io.Writer) error {
@@ -52,7 +52,8 @@ func run(ctx context.Context, args []string, out, logs io.Writer) error {
 	flags := flag.NewFlagSet("events", flag.ContinueOnError)
 	flags.SetOutput(logs)
 	flags.BoolVar(&o.pstest, "pstest", false, "publish and pull over gRPC, with Google's fake of Pub/Sub in this process")
-	flags.StringVar(&o.emulator, "emulator", "", "publish and pull over gRPC, with the emulator at this `host:port`")
+	flags.StringVar(&o.emulator, "emulator", "", "publish over gRPC to the emulator at this `host:port`, which pushes over HTTP")
+	flags.BoolVar(&o.pull, "pull", false, "with -emulator: pull instead of being pushed to")
 	flags.StringVar(&o.project, "project", "demo", "the project at the emulator")
 	flags.BoolVar(&o.verbose, "v", false, "show what the App logs")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -65,7 +66,7 @@ func run(ctx context.Context, args []string, out, logs io.Writer) error {
 	if o.pstest {
 		fake := startFake()
 		defer fake.Close()
-		o.emulator = fake.Addr
+		o.emulator, o.pull = fake.Addr, true // it does not push
 	}
 	return o.story(ctx, newLedger(out), logs)
 }
@@ -76,37 +77,54 @@ func (o options) story(ctx context.Context, l *ledger, logs io.Writer) (err erro
 	if o.verbose {
 		logger = slog.New(slog.NewTextHandler(logs, nil))
 	}
-	cfg := tasks.Config{Name: "shop", Transport: memory.New(), Logger: logger}
-	defs := subscribers(l)
-	if o.emulator != "" {
-		broker, err := connect(ctx, o.emulator, o.project)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, bounded(broker.Shutdown)) }()
-		cfg.Broker = broker
-		defs = subscribers(l, pubsub.Pull())
-	}
-	app, err := tasks.NewApp(cfg)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, bounded(app.Shutdown)) }()
-	if err := app.Register(append(defs, OrderPaid)...); err != nil {
-		return err
+	url := "http://" + listener.Addr().String()
+	cfg := tasks.Config{Name: "shop", Endpoint: url + "/_tasks", Transport: memory.New(), Logger: logger}
+	if o.emulator != "" {
+		broker, refused := connect(ctx, o.emulator, o.project)
+		if refused != nil {
+			return errors.Join(refused, listener.Close())
+		}
+		defer func() { err = errors.Join(err, bounded(broker.Shutdown)) }()
+		cfg.Broker = broker
 	}
+	app, err := newApp(cfg, l, o.pull)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer func() { err = errors.Join(err, bounded(app.Shutdown)) }()
+	stop := serve(listener, routes(app))
+	defer func() { err = errors.Join(err, stop()) }()
+
 	if o.emulator == "" {
 		l.say("Events in memory, which needs no set-up.\n")
-		return sell(ctx, app, l)
+		return sell(ctx, url, l)
 	}
-
 	// What memory does by itself, a deploy does by one call: topics, subscriptions and dead letters as in the code.
 	plan, err := pubsub.Sync(ctx, app)
 	if err != nil {
 		return err
 	}
 	l.say("Events over %s. pubsub.Sync:\n%s\n", o.emulator, plan)
-	return receiving(ctx, app, func() error { return sell(ctx, app, l) })
+	if !o.pull {
+		return sell(ctx, url, l)
+	}
+	return receiving(ctx, app, func() error { return sell(ctx, url, l) })
+}
+
+func newApp(cfg tasks.Config, l *ledger, pull bool) (*tasks.App, error) {
+	app, err := tasks.NewApp(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defs := subscribers(l)
+	if pull {
+		defs = subscribers(l, pubsub.Pull())
+	}
+	return app, app.Register(append(defs, OrderPaid)...)
 }
 
 // receiving pulls messages while f runs, and stops gracefully.
@@ -124,11 +142,4 @@ func bounded(shutdown func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return shutdown(ctx)
-}
-
-// routes is the order service: it publishes what it has been told, under the request's trace.
-func routes(app *tasks.App) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("POST /orders", app.Propagate(http.HandlerFunc(takeOrder)))
-	return mux
 }

@@ -31,7 +31,8 @@ func TestRun_TellsTheSameStoryOverEveryBroker(t *testing.T) {
 	}{
 		{"memory", func(*testing.T) []string { return nil }, []string{"Events in memory"}},
 		{"pstest", func(*testing.T) []string { return []string{"-pstest"} }, []string{"[+] subscription audit-emea: created", "[+] topic orders-dead: created"}},
-		{"emulator", overEmulator, []string{"[+] subscription audit-emea: created", "created"}},
+		{"emulator, pushed to", overEmulator, []string{"[+] subscription audit-emea: created: push to http://127.0.0.1:"}},
+		{"emulator, pulling", func(t *testing.T) []string { return append(overEmulator(t), "-pull") }, []string{"[+] subscription audit-emea: created: pulled"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer

@@ -34,22 +34,30 @@ func takeOrder(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, id)
 }
 
-// sell runs the order service on a loopback port, orders, and waits until everybody has done what is to be done.
-func sell(ctx context.Context, app *tasks.App, l *ledger) (err error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	server := &http.Server{Handler: routes(app), ReadHeaderTimeout: patience}
+// routes is the order service, which publishes under the request's trace, and where pushes arrive.
+func routes(app *tasks.App) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("POST /orders", app.Propagate(http.HandlerFunc(takeOrder)))
+	mux.Handle("/_tasks/", app)
+	return mux
+}
+
+// serve runs an HTTP server until stop is called.
+func serve(listener net.Listener, h http.Handler) (stop func() error) {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: patience}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	defer func() {
-		err = errors.Join(err, bounded(server.Shutdown))
+	return func() error {
+		err := bounded(server.Shutdown)
 		if e := <-served; !errors.Is(e, http.ErrServerClosed) {
 			err = errors.Join(err, e)
 		}
-	}()
+		return err
+	}
+}
 
+// sell orders at the service, and waits until everybody has done what is to be done.
+func sell(ctx context.Context, url string, l *ledger) error {
 	l.expect("shipping", "shipped", 1, 2, 3, 4)
 	l.expect("audit", "noted", 1, 3, unlucky)
 	l.expect("support", "called", unlucky)
@@ -63,7 +71,7 @@ func sell(ctx context.Context, app *tasks.App, l *ledger) (err error) {
 		`{"id": 4, "region": "apac", "cents": 4200}`,
 		`{"id": 5, "region": "mars", "cents": 100}`,
 	} {
-		if err := post(ctx, client, "http://"+listener.Addr().String()+"/orders", order, l); err != nil {
+		if err := post(ctx, client, url+"/orders", order, l); err != nil {
 			return err
 		}
 	}
