@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/pushwire"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -27,14 +28,40 @@ func (dlvSink) Enqueue(_ context.Context, t *transport.Task) (transport.Receipt,
 // dlvFuzzed makes an App for fuzzing: of its functions only "fails" does.
 func dlvFuzzed(t testing.TB, c tasks.Config) *tasks.App {
 	c.Transport = dlvSink{}
+	notify, _ := dlvNotify(func(context.Context, any) {})
+	audit := func(ctx context.Context, d *transport.Delivery) error {
+		m, _ := tasks.MetadataFrom(ctx)
+		if d.Queue != "" {
+			return tasks.Snooze(time.Minute)
+		}
+		if got := transport.ResourceID(d.Message.Subscription); got != "" && got != "audit" {
+			t.Errorf("a message of subscription %q was run", got)
+		}
+		if m.Attempt < 1 || m.Queue != "" || m.SchedulerJob != "" && pushwire.Unwrapped(m.Header) {
+			t.Errorf("metadata %+v", m)
+		}
+		if m.FirstAttempt() {
+			return tasks.HandOver()
+		}
+		return tasks.Snooze(time.Minute)
+	}
 	echo := func(_ context.Context, o dlvOrder) (dlvOrder, error) { return o, nil }
-	return dlvApp(t, c,
+	return dlvApp(t, c, notify, msgSubscriber("audit", audit, func(s *tasks.Spec) { s.Subscription = "audit" }),
 		tasks.NewWithResult(echo, tasks.WithName("order"), tasks.WithAliases("old-order")),
 		tasks.New(dlvReturns(tasks.Snooze(time.Minute)), tasks.WithName("snoozes")),
 		tasks.New(dlvReturns(errDlv), tasks.WithName("fails")),
 		tasks.New(func(_ context.Context, p dlvPrice) error { return tasks.Discard(nil) }, tasks.WithName("CalculatePriceTask")),
 		tasks.New(func(context.Context, struct{}) error { return nil }, tasks.WithName("SaySomethingTask")),
 		tasks.NewWithResult(func(_ context.Context, p map[string][]any) (any, error) { return p, nil }, tasks.WithName("map"), tasks.WithRetryConfig(transport.RetryConfig{MaxAttempts: 1})))
+}
+
+// dlvLines are pairs of name and value, a line each.
+func dlvLines(pairs []string) string {
+	var b strings.Builder
+	for i := 0; i < len(pairs); i += 2 {
+		fmt.Fprintf(&b, "%s: %s\n", pairs[i], pairs[i+1])
+	}
+	return b.String()
 }
 
 // dlvRequest reads a request from its parts as a server would, nil where a server would answer by itself.
@@ -69,6 +96,17 @@ func FuzzServeHTTP(f *testing.F) {
 	f.Add("/tasks/snoozes", "Transfer-Encoding: chunked\nTypedtasks-Timeout: 20s\nTypedtasks-Retry: attempts=3", "9\r\n{\"id\": 7}\r\n0\r\n\r\n")
 	f.Add("/tasks/snoozes", "Content-Length: 90\nX-CloudTasks-TaskETA: 1e9\nTypedtasks-Attempts: 999999999", dlvBody)
 	f.Add("/tasks/order", "Content-Length: 1048577", dlvBody)
+	for _, path := range []string{"/subscriptions/audit", "/subscriptions/PleaseNotifyMeTask", "/subscriptions/nobody"} {
+		for _, c := range msgBroken {
+			f.Add(path, dlvLines(c.headers), c.body)
+		}
+		for _, data := range []string{`{"order": 7}`, `{"order": 7, "_http_headers": {"traceparent": "00-1\r\n"}}`, `{"_http_headers": [], "order": 1e400}`, "\xff", ""} {
+			f.Add(path, "", msgBody(data))
+			f.Add(path, "X-CloudTasks-QueueName: q\nX-CloudTasks-TaskName: a", msgBody(data, `"deliveryAttempt": 3, `))
+			f.Add(path, dlvLines(msgUnwrapped)+"X-CloudTasks-QueueName: q\nTypedtasks-Attempts: 9\nRegion: emea\nhttp-traceparent: 00-1", data)
+			f.Add(path, "X-Goog-Pubsub-Subscription-Name: other", data)
+		}
+	}
 
 	plain := dlvFuzzed(f, tasks.Config{})
 	keeping := dlvFuzzed(f, tasks.Config{Quarantine: func(context.Context, tasks.Quarantined) error { return nil }})

@@ -27,9 +27,11 @@ const (
 // ServeHTTP takes a push of Cloud Tasks, Cloud Scheduler or Pub/Sub. It answers JSON, {"status", "result",
 // "error"}, with
 //
-//	200 executed or snoozed      400 does not decode or validate    413 too large
-//	202 discarded, quarantined   401, 403 caller not allowed        500 failed
-//	404 names no definition      405 not POST                       503 retry later, shutting down
+//	200 executed, snoozed, enqueued    400 does not decode or validate    413 too large
+//	202 discarded, quarantined         401, 403 caller not allowed        500 failed
+//	404 names no definition            405 not POST                       503 retry later, shutting down
+//
+// A push of another subscription than the subscriber's is answered with 400, and never quarantined.
 //
 // The text of an error leaves only with 400; the rest is for the log.
 func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {

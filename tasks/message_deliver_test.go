@@ -100,8 +100,14 @@ func TestDeliver_ShutdownWaitsForIt(t *testing.T) {
 		app := dlvApp(t, tasks.Config{}, sub)
 		go func() { done <- app.Deliver(t.Context(), sub, &transport.Message{ID: "1"}) }()
 		synctest.Wait()
+		select {
+		case <-app.ShuttingDown():
+			t.Error("it shuts down already")
+		default:
+		}
 		ended := dlvEnding(t.Context(), app)
 		dlvPending(t, ended)
+		<-app.ShuttingDown() // while the delivery still runs
 		if err := app.Deliver(t.Context(), sub, &transport.Message{ID: "2"}); !errors.Is(err, tasks.ErrShutdown) {
 			t.Errorf("while it ends, Deliver returns %v", err)
 		}

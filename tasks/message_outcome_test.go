@@ -3,6 +3,7 @@ package tasks_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -110,13 +111,13 @@ func TestServeHTTP_Push_MiddlewareSeesTheMessage(t *testing.T) {
 	var seen []string
 	app.Use(func(next tasks.Handler) tasks.Handler {
 		return func(ctx context.Context, d *transport.Delivery) (any, error) {
-			seen = append(seen, d.Message.ID+" "+d.ID)
+			seen = append(seen, fmt.Sprintf("%s %s %d", d.Message.ID, d.ID, d.Attempt))
 			d.Message.Data = []byte("changed")
 			return next(ctx, d)
 		}
 	})
 	dlvWant(t, dlvServe(t, app, dlvPost("/subscriptions/audit", msgBody(dlvBody))), http.StatusOK, "executed")
-	if got := runs.one(t); string(got.message.Data) != "changed" || len(seen) != 1 || seen[0] != "11 11" {
+	if got := runs.one(t); string(got.message.Data) != "changed" || len(seen) != 1 || seen[0] != "11 11 1" {
 		t.Errorf("middleware saw %q, the function %q", seen, got.message.Data)
 	}
 }

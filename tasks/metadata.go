@@ -14,11 +14,12 @@ import (
 // Metadata tells a function how it came to run.
 type Metadata struct {
 	Name    string // the definition's, whatever alias it was asked for by
-	ID      string // the task's id; after Snooze, the first one
+	ID      string // the task's id, after Snooze the first one; a message's
 	Queue   string // empty where the platform does not say
 	Project string // as Python services put it on their tasks; Cloud Tasks itself does not
 
-	// Attempt counts from 1: every attempt before this one, plus one, those before a Snooze included.
+	// Attempt counts from 1: every attempt before this one, plus one, those before a Snooze included. Of a message it is
+	// the delivery attempt where the subscription has dead letters, else always 1.
 	Attempt int
 	// ExecutionCount counts earlier attempts that were answered with anything but 5xx. It is not an attempt number.
 	ExecutionCount int

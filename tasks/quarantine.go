@@ -20,10 +20,10 @@ import (
 type Quarantined struct {
 	Name    string // the definition; for one that does not exist, the name that was asked for
 	Kind    string // KindTask, ...; empty where the name is unknown
-	ID      string // the task's id, as Metadata reports it
+	ID      string // the task's or message's id, as Metadata reports it
 	Queue   string
-	Attempt int // the attempt that was the last
-	Body    []byte
+	Attempt int         // the attempt that was the last
+	Body    []byte      // as it came; of a message that did not come over HTTP, the push that Pub/Sub would make of it
 	Header  http.Header // the delivery's, without credentials
 	Reason  error
 }
@@ -166,7 +166,7 @@ func (a *App) offer(ctx context.Context, q Quarantined, d *transport.Delivery) (
 		}
 	}()
 	q.Body = append([]byte(nil), d.Body...)
-	if len(q.Body) == 0 && d.Message != nil {
+	if len(q.Body) == 0 && d.Message != nil && !pushwire.Unwrapped(d.Header) {
 		q.Body = pushwire.Body(d.Message)
 	}
 	q.Header = d.Header.Clone()
