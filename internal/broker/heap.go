@@ -33,7 +33,7 @@ func (h *timeHeap) top() *entry {
 		if h.items[0].valid() {
 			return h.items[0].e
 		}
-		h.remove(0)
+		h.pop()
 		h.stale = max(0, h.stale-1)
 	}
 	return nil
@@ -58,17 +58,13 @@ func (h *timeHeap) forget() {
 	h.shrink()
 }
 
-func (h *timeHeap) remove(i int) {
+// pop removes the first item.
+func (h *timeHeap) pop() {
 	last := len(h.items) - 1
 	it := h.items[last]
 	h.items[last] = item{}
-	h.items = h.items[:last]
-	if i < last {
-		if up := (i - 1) / 4; i > 0 && it.before(&h.items[up]) {
-			h.rise(i, it)
-		} else {
-			h.sink(i, it)
-		}
+	if h.items = h.items[:last]; last > 0 {
+		h.sink(0, it)
 	}
 	h.shrink()
 }

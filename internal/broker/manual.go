@@ -21,7 +21,7 @@ func (b *Broker) Next() (time.Time, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now, first := b.now(), int64(never)
-	for s := range b.pushed {
+	for _, s := range b.pushed() {
 		s.prune(now)
 		if e := s.waiting.top(); e != nil {
 			first = min(first, e.at)
@@ -57,16 +57,17 @@ func (b *Broker) RunNext(ctx context.Context, pick func(n int) int) (ran Ran, ok
 	return ran, true
 }
 
-// pushed yields the subscriptions that RunNext pushes.
-func (b *Broker) pushed(yield func(*subscription) bool) {
+// pushed returns the subscriptions that RunNext pushes.
+func (b *Broker) pushed() (list []*subscription) {
 	if b.cfg.Push == nil || b.stage != open {
-		return
+		return nil
 	}
 	for _, s := range b.subs {
-		if s.cfg.Push != nil && !yield(s) {
-			return
+		if s.cfg.Push != nil {
+			list = append(list, s)
 		}
 	}
+	return list
 }
 
 // due is an entry that may be pushed.
@@ -81,7 +82,7 @@ func byAge(a, b due) int {
 
 func (b *Broker) choose(now int64, pick func(n int) int) (due, bool) {
 	var all []due
-	for s := range b.pushed {
+	for _, s := range b.pushed() {
 		s.expire(now)
 		switch e := s.next(now); {
 		case e == nil:

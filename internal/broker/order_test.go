@@ -37,7 +37,7 @@ func TestOrder_NackMakesTheRestWait(t *testing.T) {
 		r.wantTexts(audit, "b1")
 		time.Sleep(time.Minute - 1)
 		r.wantNothing(audit)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		r.wantTexts(audit, "a1")
 		r.wantTexts(audit, "a2")
 	})

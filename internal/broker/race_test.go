@@ -45,7 +45,9 @@ func everythingAtOnce(t *testing.T, r *rig) {
 		end(sub, string(m.Data))
 		return nil
 	}
-	r.respond(func(_ context.Context, s *transport.Subscription, m *transport.Message) error { return verdict(s.Name, m) })
+	r.respond(func(_ context.Context, s *transport.Subscription, m *transport.Message) error {
+		return verdict(s.Name, m)
+	})
 
 	working, stop := context.WithCancel(context.Background())
 	var workers, sending sync.WaitGroup

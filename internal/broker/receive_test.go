@@ -113,8 +113,7 @@ func TestReceive_HoldsNoMoreThanItMay(t *testing.T) {
 				var running, most, done atomic.Int64
 				stop := r.receiving(audit, tc.settings, func(context.Context, *transport.Message) error {
 					n := running.Add(1)
-					if n > most.Load() {
-						most.Store(n)
+					for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 					}
 					time.Sleep(time.Second)
 					running.Add(-1)

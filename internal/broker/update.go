@@ -51,9 +51,7 @@ func (b *Broker) PutSubscription(s *transport.Subscription) error {
 		b.subscribe(cfg, f)
 	}
 	if cfg.DeadLetter != nil {
-		if err := b.keepDeadLetters(cfg.DeadLetter.Topic); err != nil {
-			return err
-		}
+		b.keepDeadLetters(cfg.DeadLetter.Topic)
 	}
 	if known != nil {
 		known.reconfigure(cfg) // after its dead-letter topic: something may go there at once
@@ -61,17 +59,13 @@ func (b *Broker) PutSubscription(s *transport.Subscription) error {
 	return nil
 }
 
-func (b *Broker) keepDeadLetters(topic string) error {
+func (b *Broker) keepDeadLetters(topic string) {
 	b.makeTopic(topic)
 	if b.subs[topic] != nil {
-		return nil
+		return
 	}
-	cfg, f, err := settings.Resolve(&transport.Subscription{Name: topic, Topic: topic, Expiration: transport.NeverExpires})
-	if err != nil {
-		return err
-	}
+	cfg, f, _ := settings.Resolve(&transport.Subscription{Name: topic, Topic: topic, Expiration: transport.NeverExpires}) // none of it is out of range
 	b.subscribe(cfg, f)
-	return nil
 }
 
 // setField sets one field of to. It reports false for what is none.
