@@ -74,21 +74,21 @@ func (s *syncing) topics(ctx context.Context) {
 func (s *syncing) topic(ctx context.Context, id string) outcome {
 	have, err := s.admin.Topic(ctx, id)
 	if err == nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.named[id] = have.Name
+		s.found(id, have.Name)
 		return one(Unchanged, "topic", id, "")
 	}
 	if errors.Is(err, transport.ErrNotFound) {
-		if s.dryRun {
-			return one(Created, "topic", id, "")
+		if err = nil; !s.dryRun {
+			err = s.admin.CreateTopic(ctx, &transport.Topic{Name: id, Labels: map[string]string{labelManaged: managedBy}})
 		}
-		err = s.admin.CreateTopic(ctx, &transport.Topic{Name: id, Labels: map[string]string{labelManaged: managedBy}})
-		switch {
-		case err == nil:
-			return one(Created, "topic", id, "")
-		case errors.Is(err, transport.ErrExists): // another deploy was faster
-			return one(Unchanged, "topic", id, "")
+		if verb := Created; err == nil || errors.Is(err, transport.ErrExists) {
+			if err != nil { // another deploy was faster
+				verb = Unchanged
+			}
+			if transport.ResourceID(id) == id {
+				s.found(id, id)
+			}
+			return one(verb, "topic", id, "")
 		}
 	}
 	s.mu.Lock()
@@ -97,8 +97,14 @@ func (s *syncing) topic(ctx context.Context, id string) outcome {
 	return failed("topic", id, err)
 }
 
+func (s *syncing) found(topic, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.named[topic] = name
+}
+
 // topicAs is how the broker calls a wanted topic, to compare it with one that a subscription has: by id in its own
-// project, by full name elsewhere. One that was not found cannot be told from one of the same id.
+// project, by full name elsewhere. Where that is not known, it cannot be told from one of the same id.
 func (s *syncing) topicAs(wanted, have string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/typedtasks/typedtasks/transport"
@@ -61,7 +62,7 @@ func (s *syncing) keeper(ctx context.Context, want *transport.Subscription) outc
 	have, err := s.admin.Subscription(ctx, want.Name)
 	switch {
 	case errors.Is(err, transport.ErrNotFound):
-		return s.create(ctx, want, "keeps dead letters, never expires")
+		return s.createKeeper(ctx, want)
 	case err != nil:
 		return failed("subscription", want.Name, err)
 	case have.Topic == deletedTopic:
@@ -81,6 +82,21 @@ func (s *syncing) keeper(ctx context.Context, want *transport.Subscription) outc
 		return s.update(ctx, &never, ds, "")
 	}
 	return one(Unchanged, "subscription", want.Name, "")
+}
+
+// createKeeper takes what it can get: there are emulators that refuse 31 days.
+func (s *syncing) createKeeper(ctx context.Context, want *transport.Subscription) outcome {
+	o := s.create(ctx, want, "keeps dead letters, never expires")
+	if !errors.Is(o.err, transport.ErrInvalid) {
+		return o
+	}
+	less := *want
+	less.Retention = 0
+	why := fmt.Sprintf("keeps dead letters for %s only, as %s was refused; never expires", resolved(&less).Retention, want.Retention)
+	if o := s.create(ctx, &less, why); o.err == nil {
+		return o
+	}
+	return o
 }
 
 // deletedTopic is the topic of subscriptions whose topic was deleted.
@@ -104,7 +120,12 @@ func (s *syncing) keepOnly(ctx context.Context, have *transport.Subscription, wh
 	k.Labels = withLabels(have.Labels, k.Labels)
 	delete(k.Labels, labelApp)
 	_, ds := compare(have, k)
-	return s.update(ctx, k, ds, why)
+	o := s.update(ctx, k, ds, why)
+	if errors.Is(o.err, transport.ErrInvalid) { // as in createKeeper
+		ds = slices.DeleteFunc(ds, func(d difference) bool { return d.field == transport.FieldRetention })
+		return s.update(ctx, k, ds, why)
+	}
+	return o
 }
 
 // subscription makes one of a subscriber what it should be.

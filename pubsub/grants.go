@@ -65,21 +65,29 @@ func (s *syncing) grants(ctx context.Context) {
 // missing lists what the granter did, or in a dry run would do: also for what does not exist yet, and for what would
 // lose its roles by being replaced.
 func (s *syncing) missing(ctx context.Context, sub *transport.Subscription, anew map[string]string) []transport.Grant {
-	gs := s.granter.DeadLetterGrants(ctx, sub, !s.dryRun)
 	if !s.dryRun {
-		return gs
+		return s.granter.DeadLetterGrants(ctx, sub, true)
 	}
-	onSubscription := false
-	for i, g := range gs {
-		onSubscription = onSubscription || g.Kind == "subscription"
+	asked := *sub
+	if anew["subscription "+transport.ResourceID(sub.Name)] == Replaced {
+		asked.Name = unused(sub.Name)
+	}
+	gs := s.granter.DeadLetterGrants(ctx, &asked, false)
+	for i := range gs {
+		g := &gs[i]
+		if g.Kind == "subscription" {
+			g.Resource, g.Command = sub.Name, strings.ReplaceAll(g.Command, asked.Name, sub.Name)
+		}
 		if errors.Is(g.Err, transport.ErrNotFound) && anew[g.Kind+" "+transport.ResourceID(g.Resource)] != "" {
-			gs[i].Err = nil
+			g.Err = nil
 		}
 	}
-	if !onSubscription && anew["subscription "+transport.ResourceID(sub.Name)] == Replaced {
-		gs = append(gs, transport.Grant{
-			Kind: "subscription", Resource: sub.Name, Role: "roles/pubsub.subscriber", Member: "Pub/Sub's own account, again",
-		})
-	}
 	return gs
+}
+
+// unused is the name of a subscription like another that does not exist, as that one will not once it is deleted.
+func unused(name string) string {
+	const suffix, most = "--anew", 255
+	cut := max(0, len(transport.ResourceID(name))+len(suffix)-most)
+	return name[:len(name)-cut] + suffix
 }

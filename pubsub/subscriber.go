@@ -66,8 +66,6 @@ func (s *Subscriber[M]) Spec() tasks.Spec { return s.definition().spec(&s.Bindin
 // Message is a message with m for its data.
 func (s *Subscriber[M]) Message(m M) Message[M] { return Message[M]{Data: m} }
 
-func (s *Subscriber[M]) typed(M) {}
-
 func (s *Subscriber[M]) definition() *subscriber {
 	if s.def == nil { // a zero Subscriber, which no App registers
 		return &subscriber{definition: definition{typ: reflect.TypeFor[M](), errs: []error{errZero("Subscriber")}}}

@@ -17,7 +17,8 @@ type SyncOption interface{ sync(*syncing) }
 func DryRun() SyncOption { return syncOption(func(s *syncing) { s.dryRun = true }) }
 
 // AllowReplace deletes and recreates a subscription whose topic, filter or ordering has changed, which cannot be
-// done otherwise. The messages that wait in it are lost; the plan says so, and how many where that can be known.
+// done otherwise. The messages that wait in it are lost; the plan says so, and how many where that can be known. One
+// that keeps dead letters, or does not have the labels of the App, is never replaced.
 func AllowReplace() SyncOption { return syncOption(func(s *syncing) { s.replace = true }) }
 
 // Sync makes the topics, dead-letter topics and subscriptions of app what the code says, and returns what it did:
@@ -36,8 +37,8 @@ func AllowReplace() SyncOption { return syncOption(func(s *syncing) { s.replace 
 //     that is not allowed, or it is not known who that is, the plan has the commands.
 //
 // What fails hinders nothing else; the error joins all failures, and the plan has each. A look-up that fails is
-// never taken for a missing resource. Sync may run in several places at once: what another was faster with is taken
-// as it is found.
+// never taken for a missing resource. Once ctx ends nothing further is begun, and what was done stays. Sync may run in
+// several places at once: what another was faster with is taken as it is found.
 //
 // Errors: tasks.ErrNoBroker; [ErrNothingToSync] for an App without a name, or without publishers and subscribers;
 // transport.ErrUnsupported for a broker that cannot be managed; tasks.ErrShutdown; [ErrBlocked]; the broker's.
@@ -118,7 +119,7 @@ func (s *syncing) collect(ctx context.Context) error {
 			s.obsolete = append(s.obsolete, sub)
 		}
 	}
-	return ctx.Err()
+	return nil
 }
 
 type syncOption func(*syncing)

@@ -1,6 +1,7 @@
 package pubsub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,11 +53,8 @@ func want(app *tasks.App) (desired, error) {
 		case *inlet:
 			errs = append(errs, d.addSubscription(spec.Name, at.subscription, account))
 		default:
-			_, err := bound.App(app.Context(context.Background()))
-			if err == nil { // being registered
-				err = tasks.ErrNotRegistered
-			}
-			errs = append(errs, fmt.Errorf("%s %q: %w", spec.Kind, spec.Name, err))
+			_, err := bound.App(app.Context(context.Background())) // none while it is being registered
+			errs = append(errs, fmt.Errorf("%s %q: %w", spec.Kind, spec.Name, cmp.Or(err, tasks.ErrNotRegistered)))
 		}
 	}
 	if !found {
