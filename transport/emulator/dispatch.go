@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"cloud.google.com/go/cloudtasks/apiv2/cloudtaskspb"
@@ -25,24 +24,20 @@ type dispatcher struct {
 	queues *registry
 	tokens *tokens
 	log    *slog.Logger
-
-	warned atomic.Int64 // when a failed attempt was last told of at level Warn, Unix nanoseconds
-	silent atomic.Int64 // failed attempts that were not, since
+	warn   warnings
 }
 
 const (
 	// idleTimeout is short, because net/http's Shutdown waits five seconds for a connection that never carried a
 	// request, and dialing ahead of need leaves some.
 	idleTimeout = time.Second
-	// warnEvery bounds how often failed attempts are told of: a queue may try hundreds in a second.
-	warnEvery = time.Second
 	// mostIdle keeps the connection of every dispatch that may run at a time by default: with Go's own limit of
 	// two per host, nearly every request of a busy queue would open another.
 	mostIdle   = transport.DefaultConcurrentDispatches
 	mostAnswer = 1 << 20 // of a body is read, so that its connection can be used again
 )
 
-// newClient is what tasks are dispatched with. It follows redirects as Go does: up to ten, a 301, 302 or 303 with
+// newClient is what tasks are dispatched and messages pushed with. It follows redirects as Go does: up to ten, a 301, 302 or 303 with
 // a GET.
 func newClient() *http.Client {
 	t := &http.Transport{
@@ -68,20 +63,9 @@ func (d *dispatcher) dispatch(ctx context.Context, t *transport.Delivery) (statu
 		d.log.Debug("task dispatched", "queue", t.Queue, "task", t.ID, "attempt", t.Attempt, "url", t.URL,
 			"status", status, "took", time.Since(began), "error", err)
 	} else if status < 200 || status > 299 {
-		d.warn(t, status, err)
+		d.warn.log(d.log, "attempt failed", "queue", t.Queue, "task", t.ID, "attempt", t.Attempt, "url", t.URL, "status", status, "error", err)
 	}
 	return status, retryAfter, err
-}
-
-// warn tells of a failed attempt, and of how many it has kept quiet about since the one before.
-func (d *dispatcher) warn(t *transport.Delivery, status int, err error) {
-	now, last := time.Now().UnixNano(), d.warned.Load()
-	if now-last < int64(warnEvery) || !d.warned.CompareAndSwap(last, now) {
-		d.silent.Add(1)
-		return
-	}
-	d.log.Warn("attempt failed", "queue", t.Queue, "task", t.ID, "attempt", t.Attempt, "url", t.URL, "status", status, "error", err,
-		"more", d.silent.Swap(0))
 }
 
 func (d *dispatcher) send(ctx context.Context, t *transport.Delivery) (status int, retryAfter time.Duration, err error) {

@@ -1,7 +1,7 @@
-// Package emulator is a server that implements Cloud Tasks v2: gRPC in, HTTP out, without a Google account. Any
-// Cloud Tasks client can use it, in any language. It runs within a test, or as the program tasks-emulator:
+// Package emulator is a server that implements Cloud Tasks v2 and Pub/Sub: gRPC in, HTTP out, without a Google
+// account. Any Google client can use it, in any language. It runs within a test, or as the program tasks-emulator:
 //
-//	go run github.com/typedtasks/typedtasks/transport/emulator/cmd/tasks-emulator -port 8123 -queue mail
+//	go run github.com/typedtasks/typedtasks/transport/emulator/cmd/tasks-emulator -port 8123 -queue mail -topic orders
 //
 // # Smallest program
 //
@@ -10,11 +10,12 @@
 //	defer e.Close()
 //	t, err := cloudtasks.New(ctx, cloudtasks.WithEndpoint(address), cloudtasks.WithProject("p"), ...)
 //
-// Google's Go client is pointed at it with option.WithEndpoint(address), option.WithoutAuthentication() and
-// option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())). Over an in-memory listener,
-// such as bufconn's, [Emulator.Serve] takes the listener and option.WithGRPCConn a connection to it.
+// Google's Go clients are pointed at it with option.WithEndpoint(address), option.WithoutAuthentication() and
+// option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())); those for Pub/Sub, in all
+// languages, by PUBSUB_EMULATOR_HOST in the environment too. Over an in-memory listener, such as bufconn's,
+// [Emulator.Serve] takes the listener and option.WithGRPCConn a connection to it.
 //
-// # What it does
+// # Cloud Tasks
 //
 // All methods for queues and tasks with the limits, defaults, error codes and texts of the service; batches with
 // their operations; IAM methods that remember and permit everything; tombstones of tasks (24 hours) and of queues.
@@ -33,10 +34,35 @@
 //
 // It does not emulate App Engine targets and customer-managed keys (Unimplemented), quotas, BufferTask, REST.
 //
+// # Pub/Sub
+//
+// Topics, subscriptions and IAM with the limits, defaults and error codes of the service; publishing; push, pull and
+// streaming pull with flow control; acknowledgment deadlines, retry policies, dead letters, filters, ordering keys,
+// exactly-once acknowledgments, detaching, seeking to a time. Messages are pushed over HTTP, wrapped or not, with
+// OIDC tokens, to http endpoints too; 102, 200, 201, 202 and 204 acknowledge, nothing else does.
+//
+// Where it differs from the service, or the service is not documented:
+//
+//   - A dead letter is forwarded exactly once, after exactly the attempts that the policy names. The grants that the
+//     service needs for it are kept, not asked for.
+//   - The pauses after failed pushes, 100 ms doubling to 60 s, are the message's own, not the subscription's.
+//   - A 102 acknowledges where no other answer follows before the deadline.
+//   - Pull waits for 90 seconds, and answers an empty list shortly before the deadline of the call.
+//   - What a stream was sent, and its client has neither extended nor settled, comes again a second after the stream
+//     has ended and has not counted; the service waits for the lease to end, as the emulator does with exactly-once.
+//   - Ids of messages are small numbers, which begin again with each start.
+//   - A topic's retention, storage policy and a subscription's expiration are kept and have no effect.
+//
+// It does not emulate snapshots, schemas, message transforms, customer-managed keys, and subscriptions that write to
+// BigQuery, Bigtable or Cloud Storage (Unimplemented), quotas, REST.
+//
 // # Delivery guarantees
 //
-// At least once, in about the order in which tasks become due. With [WithData] what was answered is on disk and
+// Tasks: at least once, in about the order in which they become due. With [WithData] what was answered is on disk and
 // outlives SIGKILL; an attempt that was in flight then is repeated and has not counted.
+//
+// Messages: at least once, to each subscription whose filter matches, while the process lives. They are in memory:
+// a restart loses what was not acknowledged, with [WithData] too, which keeps topics and subscriptions.
 //
 // # Concurrency
 //
@@ -44,6 +70,7 @@
 //
 // # Testing
 //
-// The conformance suite runs over a driver for Cloud Tasks and an emulator of its own for each case: the driver
-// is transporttest.Driver's Transport, its Serve an HTTP server that turns pushes into deliveries.
+// The conformance suites run over the drivers for Cloud Tasks and Pub/Sub and an emulator of its own for each case:
+// the driver is transporttest.Driver's Transport, its Serve an HTTP server that turns pushes into deliveries;
+// likewise with transporttest.BrokerDriver.
 package emulator

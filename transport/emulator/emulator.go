@@ -16,9 +16,10 @@ import (
 	"github.com/typedtasks/typedtasks/internal/engine"
 )
 
-// Emulator is a server for Cloud Tasks v2. Use [New].
+// Emulator is a server for Cloud Tasks v2 and Pub/Sub. Use [New].
 type Emulator struct {
 	server *server
+	pubsub *pubsub
 	grpc   *grpc.Server
 	owned  *http.Client // that tasks are dispatched with; nil where it is the caller's
 	cancel context.CancelFunc
@@ -39,7 +40,7 @@ const (
 
 // New returns an emulator that dispatches at once what a data file holds, and answers calls after [Emulator.Serve]
 // or [Emulator.Start]. It must be ended with [Emulator.Shutdown] or [Emulator.Close]. Its error names a queue
-// name that is not one, or what is wrong with the data file.
+// or topic name that is not one, or what is wrong with the data file.
 func New(opts ...Option) (*Emulator, error) {
 	cfg := settings{tombstone: DefaultQueueTombstone}
 	for _, o := range opts {
@@ -50,6 +51,11 @@ func New(opts ...Option) (*Emulator, error) {
 	for _, name := range cfg.queues {
 		if err := checkQueueName(name); err != nil {
 			return nil, fmt.Errorf("emulator: WithQueues: %q is no queue: %s", name, textQueueName)
+		}
+	}
+	for _, name := range cfg.topics {
+		if checkTopicName(name) != nil {
+			return nil, fmt.Errorf("emulator: WithTopics: %q is no topic: write projects/PROJECT/topics/TOPIC, see transport.CheckTopic", name)
 		}
 	}
 	if cfg.log == nil {
@@ -80,21 +86,35 @@ func (e *Emulator) open(cfg settings) (err error) {
 	from := newSaved()
 	engineCfg := engine.Config{DeclaredOnly: true, History: true, Brake: true, ExhaustedLimit: 1}
 	if cfg.data != "" {
-		if s.store, err = openStore(cfg.data, cfg.log, from, s.save); err != nil {
+		if s.store, err = openStore(cfg.data, cfg.log, from, e.save); err != nil {
 			return err
 		}
 		engineCfg.Journal = s.store
+		cfg.log.Info("messages of Pub/Sub are in memory alone: a restart loses them, the data file keeps the rest", "file", cfg.data)
 	}
 	s.engine = engine.New(engineCfg)
 	s.operations = newOperations(s.now, cfg.operationTime)
 	s.tokens = newTokens(s.now, s.store)
-	if err := s.restore(from); err != nil {
+	e.pubsub = newPubsub(cfg, s.store, newPusher(cfg.client, s.tokens, cfg.log).push)
+	if err := errors.Join(s.restore(from), e.pubsub.restore(from)); err != nil {
 		return errors.Join(err, s.store.close())
 	}
 	s.register(e.grpc)
+	e.pubsub.register(e.grpc)
 	s.declareQueues(cfg.queues)
+	if err := e.pubsub.declareTopics(cfg.topics); err != nil {
+		return errors.Join(err, s.store.close())
+	}
 	d := &dispatcher{client: cfg.client, queues: s.queues, tokens: s.tokens, log: cfg.log}
 	return s.engine.Serve("", d.dispatch)
+}
+
+// save puts the state for the data file.
+func (e *Emulator) save(put func([]byte) error) error {
+	if err := e.server.save(put); err != nil {
+		return err
+	}
+	return e.pubsub.save(put)
 }
 
 // Serve answers the calls that arrive at l, until the emulator is ended; then it returns nil. l may be a socket
@@ -134,9 +154,16 @@ func (e *Emulator) RegisterService(desc *grpc.ServiceDesc, impl any) {
 // Backlog returns how many tasks wait or run, in all queues.
 func (e *Emulator) Backlog() int { return e.server.engine.Backlog() }
 
-// Shutdown dispatches nothing any more, waits for the attempts in flight, whose workers may still create tasks,
-// and for the calls, and ends the emulator. When ctx ends first, it breaks both off and returns ctx's error; an
-// attempt broken off is repeated after a restart with the same data file. Calling it again returns the same.
+// SubscriptionBacklog returns how many messages of a subscription, by its full name, are not acknowledged, those that
+// are out included. For one that does not exist, or is detached, its error matches [transport.ErrNotFound].
+func (e *Emulator) SubscriptionBacklog(name string) (int, error) {
+	return e.pubsub.broker.Backlog(name)
+}
+
+// Shutdown dispatches and pushes nothing any more, ends streams, waits for the attempts and pushes in flight, whose
+// workers may still create tasks and publish, and for the calls, and ends the emulator. When ctx ends first, it
+// breaks them off and returns ctx's error; an attempt broken off is repeated after a restart with the same data
+// file. Calling it again returns the same.
 func (e *Emulator) Shutdown(ctx context.Context) error {
 	e.stop.Do(func() { e.end(ctx) })
 	if err := errors.Join(e.broken, e.stored); err != nil {
@@ -145,7 +172,7 @@ func (e *Emulator) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// Close is Shutdown without patience: attempts and calls in flight are broken off. Its error is what the data file
+// Close is Shutdown without patience: attempts, pushes and calls in flight are broken off. Its error is what the data file
 // ended with.
 func (e *Emulator) Close() error {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -158,13 +185,21 @@ func (e *Emulator) Close() error {
 }
 
 func (e *Emulator) end(ctx context.Context) {
-	s := e.server
-	if e.broken = s.engine.Shutdown(ctx); e.broken != nil {
+	s, p := e.server, e.pubsub
+	for _, idle := range []<-chan struct{}{s.engine.Drain(), p.drain()} { // both, before either takes nothing any more
+		select {
+		case <-idle:
+		case <-ctx.Done():
+		}
+	}
+	if e.broken = errors.Join(s.engine.Shutdown(ctx), p.shutdown(ctx)); e.broken != nil {
 		_ = s.engine.Shutdown(context.Background()) // they end soon now
+		_ = p.shutdown(context.Background())
 	}
 	e.cancel()
 	e.endCalls(ctx)
 	e.serving.Wait()
+	p.streams.stop()
 	if e.owned != nil {
 		e.owned.CloseIdleConnections()
 	}

@@ -1,14 +1,11 @@
 package emulator
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 
 	"cloud.google.com/go/iam/apiv1/iampb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 )
 
 // GetIamPolicy returns what was set. Nobody is kept from anything by it.
@@ -20,7 +17,7 @@ func (s *server) GetIamPolicy(_ context.Context, r *iampb.GetIamPolicyRequest) (
 	if err != nil {
 		return nil, err
 	}
-	return policyOf(q), nil
+	return orNoPolicy(q.policy), nil
 }
 
 // SetIamPolicy replaces the policy, unless its etag is that of an older one.
@@ -45,24 +42,14 @@ func (s *server) setPolicy(name string, p *iampb.Policy) (*iampb.Policy, error) 
 	if q == nil {
 		return nil, status.Error(codes.NotFound, textNoQueue)
 	}
-	if len(p.Etag) > 0 && !bytes.Equal(p.Etag, policyOf(q).Etag) {
-		return nil, status.Error(codes.Aborted, "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.")
+	p, err := nextPolicy(q.policy, p)
+	if err != nil {
+		return nil, err
 	}
-	p = proto.CloneOf(p)
-	p.Etag = nil
-	sum := sha256.Sum256([]byte(marshal(p)))
-	p.Etag = sum[:8]
 	q = &queue{Queue: q.Queue, policy: p}
 	s.queues.live[name] = q
 	s.store.queue(q)
 	return p, nil
-}
-
-func policyOf(q *queue) *iampb.Policy {
-	if q.policy != nil {
-		return q.policy
-	}
-	return &iampb.Policy{Etag: []byte{0, 0x20, 0x01}} // "ACAB", as Google answers where none was set
 }
 
 // TestIamPermissions grants everything on queues that exist, and nothing on others.

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"cloud.google.com/go/cloudtasks/apiv2/cloudtaskspb"
-	"cloud.google.com/go/iam/apiv1/iampb"
 	"cloud.google.com/go/longrunning/autogen/longrunningpb"
 	"google.golang.org/protobuf/proto"
 
@@ -19,6 +18,9 @@ type saved struct {
 	graves     map[string]time.Time
 	operations []savedOperation
 	key        []byte
+
+	topics        map[string]*topic
+	subscriptions map[string]*subscription
 }
 
 type savedQueue struct {
@@ -41,7 +43,10 @@ type savedOperation struct {
 }
 
 func newSaved() *saved {
-	return &saved{queues: make(map[string]*savedQueue), graves: make(map[string]time.Time)}
+	return &saved{
+		queues: make(map[string]*savedQueue), graves: make(map[string]time.Time),
+		topics: make(map[string]*topic), subscriptions: make(map[string]*subscription),
+	}
 }
 
 // read takes one record.
@@ -63,6 +68,8 @@ func (s *saved) read(r []byte) error {
 		s.operations = append(s.operations, op)
 	case keyRecord:
 		s.key = f.rest
+	case topicRecord, topicDeletedRecord, subscriptionRecord, subscriptionDeletedRecord:
+		s.readOfPubsub(recordKind(r[0]), f)
 	default:
 		if recordKind(r[0]) > keyRecord {
 			return errRecord
@@ -77,11 +84,7 @@ func (s *saved) read(r []byte) error {
 
 func (s *saved) readQueue(f *fields) {
 	q := &queue{Queue: &cloudtaskspb.Queue{}}
-	f.bad = f.bad || proto.Unmarshal(f.text(), q.Queue) != nil
-	if policy := f.text(); len(policy) > 0 {
-		q.policy = &iampb.Policy{}
-		f.bad = f.bad || proto.Unmarshal(policy, q.policy) != nil
-	}
+	q.policy = f.withPolicy(q.Queue)
 	delete(s.graves, q.Name)
 	if old := s.queues[q.Name]; old != nil {
 		old.queue = q

@@ -29,20 +29,38 @@ func WithQueuesOnDemand() Option {
 	return option(func(s *settings) { s.onDemand = true })
 }
 
-// WithData keeps queues, tasks, tombstones and operations in a file, so that they survive a restart, also after
-// SIGKILL: what the emulator answers to has been synced to disk before. The file is created if it is missing, and
-// locked. Without it, or with an empty name, everything is in memory.
+// WithTopics creates Pub/Sub topics by their full names. Those that a data file brings already stay as they are.
+func WithTopics(names ...string) Option {
+	names = slices.Clone(names)
+	return option(func(s *settings) { s.topics = append(s.topics, names...) })
+}
+
+// WithTopicsOnDemand creates a topic when the first message for it arrives, or a subscription names it as its own
+// or for its dead letters. Without it those calls answer NotFound, as Pub/Sub does.
+func WithTopicsOnDemand() Option {
+	return option(func(s *settings) { s.topicsOnDemand = true })
+}
+
+// WithStreamTime ends every StreamingPull after that long with Unavailable, as the service does from time to time,
+// to see clients open another. Without it, or if d is not positive, streams last.
+func WithStreamTime(d time.Duration) Option {
+	return option(func(s *settings) { s.streamTime = d })
+}
+
+// WithData keeps queues, tasks, tombstones, operations, topics and subscriptions in a file, so that they survive a
+// restart, also after SIGKILL: what the emulator answers to has been synced to disk before. Messages are not kept.
+// The file is created if it is missing, and locked. Without it, or with an empty name, everything is in memory.
 func WithData(file string) Option {
 	return option(func(s *settings) { s.data = file })
 }
 
-// WithLogger sets where the emulator logs to: tasks that are given up at level warn, attempts and changes of
-// queues at debug. nil, and without it: [slog.Default].
+// WithLogger sets where the emulator logs to: tasks that are given up and failed attempts at level warn, attempts and
+// changes of queues, topics and subscriptions at debug. nil, and without it: [slog.Default].
 func WithLogger(l *slog.Logger) Option {
 	return option(func(s *settings) { s.log = l })
 }
 
-// WithHTTPClient sets what tasks are dispatched with. It is not closed by the emulator. nil, and without it: a
+// WithHTTPClient sets what tasks are dispatched and messages pushed with; pushes follow no redirects all the same. It is not closed by the emulator. nil, and without it: a
 // client that keeps as many connections to a host as a queue may use at a time.
 func WithHTTPClient(c *http.Client) Option {
 	return option(func(s *settings) { s.client = c })
@@ -75,6 +93,10 @@ type settings struct {
 	tombstone     time.Duration
 	operationTime time.Duration
 	server        []grpc.ServerOption
+
+	topics         []string
+	topicsOnDemand bool
+	streamTime     time.Duration
 }
 
 type option func(*settings)

@@ -56,3 +56,30 @@ func pageSize(asked int32, most int) (int, error) {
 		return int(asked), nil
 	}
 }
+
+// listing is a request for a page of what has names.
+type listing struct {
+	what  string // the request, without the page
+	size  int32
+	token string
+	now   time.Time
+}
+
+// onePage returns a page of what list returns in order of names, all of it that comes after a name, and the
+// token of the page that follows.
+func onePage[T interface{ GetName() string }](l listing, list func(after string) []T) (page []T, next string, err error) {
+	size, err := pageSize(l.size, maxResourcesPage)
+	if err != nil {
+		return nil, "", err
+	}
+	after, err := openToken(l.token, l.what, l.now)
+	if err != nil {
+		return nil, "", err
+	}
+	page = list(after)
+	if len(page) > size {
+		page = page[:size]
+		next = pageToken(l.what, page[size-1].GetName(), l.now)
+	}
+	return page, next, nil
+}

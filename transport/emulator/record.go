@@ -15,15 +15,19 @@ type recordKind byte
 
 // The kinds, append only: they are in files. Fields are texts with their lengths and varints.
 const (
-	queueRecord        recordKind = iota + 1 // queue and policy as protobuf messages
-	queueDeletedRecord                       // name, until when it is blocked
-	taskRecord                               // queue, id, 1 if explicit, created, task as a protobuf message
-	historyRecord                            // queue, id, due, history: after the task's own record
-	leftRecord                               // queue, id, when
-	purgedRecord                             // queue, when
-	tombstoneRecord                          // queue, id, until
-	operationRecord                          // since, operation as a protobuf message
-	keyRecord                                // private key of tokens, PKCS #8
+	queueRecord               recordKind = iota + 1 // queue and policy as protobuf messages
+	queueDeletedRecord                              // name, until when it is blocked
+	taskRecord                                      // queue, id, 1 if explicit, created, task as a protobuf message
+	historyRecord                                   // queue, id, due, history: after the task's own record
+	leftRecord                                      // queue, id, when
+	purgedRecord                                    // queue, when
+	tombstoneRecord                                 // queue, id, until
+	operationRecord                                 // since, operation as a protobuf message
+	keyRecord                                       // private key of tokens, PKCS #8
+	topicRecord                                     // topic and policy as protobuf messages
+	topicDeletedRecord                              // name
+	subscriptionRecord                              // subscription and policy as protobuf messages
+	subscriptionDeletedRecord                       // name
 )
 
 func newRecord(kind recordKind, texts ...string) record {

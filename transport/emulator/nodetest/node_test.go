@@ -2,7 +2,9 @@ package nodetest
 
 import (
 	"context"
+	"encoding/base64"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,49 +19,14 @@ import (
 	"github.com/typedtasks/typedtasks/transport/emulator"
 )
 
-// TestNodeClient runs client.js, which uses Google's client for Node.js, against an emulator.
-func TestNodeClient(t *testing.T) {
+// TestNodeClients runs client.js and pubsub.js, which use Google's clients for Node.js, against an emulator.
+func TestNodeClients(t *testing.T) {
 	if testing.Short() {
-		t.Skip("installs a package of npm")
-	}
-	for _, tool := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed, so Google's Node.js client cannot be tried: %v", tool, err)
-		}
-	}
-	dir := t.TempDir()
-	for _, name := range []string{"package.json", "client.js"} {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		t.Skip("installs packages of npm")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	install := exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts")
-	install.Dir = dir
-	if out, err := install.CombinedOutput(); err != nil {
-		view := exec.CommandContext(ctx, "npm", "view", "@google-cloud/tasks", "version")
-		view.Dir = dir
-		if view.Run() == nil {
-			t.Fatalf("npm reaches its registry, and cannot install what package.json names: %v\n%s", err, out)
-		}
-		t.Skipf("npm cannot install Google's client (no network?): %v\n%s", err, out)
-	}
-
-	var mu sync.Mutex
-	arrived := map[string]*http.Request{}
-	bodies := map[string]string{}
-	worker := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		mu.Lock()
-		defer mu.Unlock()
-		arrived[r.URL.Path], bodies[r.URL.Path] = r, string(body)
-	}))
-	defer worker.Close()
+	dir := install(t, ctx)
 	e, err := emulator.New()
 	if err != nil {
 		t.Fatal(err)
@@ -69,33 +36,112 @@ func TestNodeClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := exec.CommandContext(ctx, "node", "client.js", port, worker.URL)
-	client.Dir = dir
-	client.Env = append(os.Environ(), "METADATA_SERVER_DETECTION=none") // it need not look for Google's
-	if out, err := client.CombinedOutput(); err != nil || !strings.Contains(string(out), "done") {
-		t.Fatalf("client.js: %v\n%s", err, out)
-	}
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-time.After(time.Millisecond) {
-		mu.Lock()
-		n := len(arrived)
-		mu.Unlock()
-		if n >= 2 {
-			break
+	// run runs a program to its end; it sees only what it asks the emulator for.
+	run := func(t *testing.T, args ...string) {
+		t.Helper()
+		client := exec.CommandContext(ctx, "node", args...)
+		client.Dir = dir
+		client.Env = append(os.Environ(), "METADATA_SERVER_DETECTION=none", "PUBSUB_EMULATOR_HOST="+address) // it need not look for Google's
+		if out, err := client.CombinedOutput(); err != nil || !strings.Contains(string(out), "done") {
+			t.Fatalf("%q: %v\n%s", args, err, out)
 		}
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	for path, body := range map[string]string{"/now": `{"n":2}`, "/later": `{"n":1}`} {
-		r := arrived[path]
-		if r == nil || bodies[path] != body || r.Header.Get("X-CloudTasks-QueueName") != "node" || r.Header.Get("Content-Type") != "application/json" {
-			t.Errorf("%s arrived as %+v with body %q", path, r, bodies[path])
+	t.Run("tasks", func(t *testing.T) {
+		_, port, err := net.SplitHostPort(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := newWorker(t)
+		run(t, "client.js", port, w.url)
+		arrived := w.await(2)
+		for path, body := range map[string]string{"/now": `{"n":2}`, "/later": `{"n":1}`} {
+			r := arrived[path]
+			if r == nil || r.text != body || r.Header.Get("X-CloudTasks-QueueName") != "node" || r.Header.Get("Content-Type") != "application/json" {
+				t.Errorf("%s arrived as %+v", path, r)
+			}
+		}
+		if len(arrived) != 2 || !strings.HasPrefix(arrived["/now"].Header.Get("Authorization"), "Bearer ey") {
+			t.Errorf("%d requests arrived, the one with a token as %v", len(arrived), arrived["/now"])
+		}
+	})
+	t.Run("pubsub", func(t *testing.T) {
+		w := newWorker(t)
+		run(t, "pubsub.js", w.url+"/push")
+		r := w.await(1)["/push"]
+		data := base64.StdEncoding.EncodeToString([]byte("to the endpoint"))
+		if r == nil || !strings.Contains(r.text, `"data":"`+data+`"`) || !strings.Contains(r.text, `"subscription":"projects/p/subscriptions/pushed"`) {
+			t.Errorf("pushed as %+v", r)
+		}
+	})
+}
+
+// install makes a directory with the programs and the packages that they use.
+func install(t *testing.T, ctx context.Context) (dir string) {
+	t.Helper()
+	for _, tool := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s is not installed, so Google's Node.js clients cannot be tried: %v", tool, err)
 		}
 	}
-	if len(arrived) != 2 || !strings.HasPrefix(arrived["/now"].Header.Get("Authorization"), "Bearer ey") {
-		t.Errorf("%d requests arrived, the one with a token as %v", len(arrived), arrived["/now"])
+	dir = t.TempDir()
+	for _, name := range []string{"package.json", "client.js", "pubsub.js"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	npm := exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts")
+	npm.Dir = dir
+	if out, err := npm.CombinedOutput(); err != nil {
+		view := exec.CommandContext(ctx, "npm", "view", "@google-cloud/tasks", "version")
+		view.Dir = dir
+		if view.Run() == nil {
+			t.Fatalf("npm reaches its registry, and cannot install what package.json names: %v\n%s", err, out)
+		}
+		t.Skipf("npm cannot install Google's clients (no network?): %v\n%s", err, out)
+	}
+	return dir
+}
+
+// worker keeps the requests that it gets, by path.
+type worker struct {
+	url string
+
+	mu      sync.Mutex
+	arrived map[string]*request
+}
+
+type request struct {
+	*http.Request
+	text string
+}
+
+func newWorker(t *testing.T) *worker {
+	w := &worker{arrived: map[string]*request{}}
+	server := httptest.NewServer(w)
+	t.Cleanup(server.Close)
+	w.url = server.URL
+	return w
+}
+
+func (w *worker) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.arrived[r.URL.Path] = &request{r, string(body)}
+}
+
+// await returns the requests once there are n, or after ten seconds.
+func (w *worker) await(n int) map[string]*request {
+	for deadline := time.Now().Add(10 * time.Second); ; <-time.After(time.Millisecond) {
+		w.mu.Lock()
+		arrived := maps.Clone(w.arrived)
+		w.mu.Unlock()
+		if len(arrived) >= n || time.Now().After(deadline) {
+			return arrived
+		}
 	}
 }

@@ -13,14 +13,20 @@ import (
 	"github.com/typedtasks/typedtasks/transport/emulator"
 )
 
-const usage = `tasks-emulator answers the gRPC API of Google Cloud Tasks (v2) and dispatches the tasks over HTTP.
+const usage = `tasks-emulator answers the gRPC APIs of Google Cloud Tasks (v2) and Pub/Sub on one port. It dispatches
+tasks and pushes messages over HTTP.
 
-    tasks-emulator -port 8123 -queue mail -data tasks.db
+    tasks-emulator -port 8123 -queue mail -topic orders -data tasks.db
 
-Point a client at it with an insecure channel and no credentials; clients that read
-CLOUD_TASKS_EMULATOR_HOST take localhost:8123. Once it answers, it prints one line of JSON on
-standard output, {"ready":true,"grpc":"127.0.0.1:8123"}; its log goes to standard error. SIGINT
-and SIGTERM let attempts and calls in flight finish, a second signal does not.
+Point a client at it with an insecure channel and no credentials. Pub/Sub's clients read
+PUBSUB_EMULATOR_HOST, some for Cloud Tasks CLOUD_TASKS_EMULATOR_HOST; both take localhost:8123.
+Once it answers, it prints one line of JSON on standard output,
+{"ready":true,"grpc":"127.0.0.1:8123"}; its log, with those variables, goes to standard error.
+
+Queues, tasks, topics and subscriptions survive a restart with -data. The messages of Pub/Sub do
+not: they are in memory alone.
+
+SIGINT and SIGTERM let attempts, pushes and calls in flight finish, a second signal does not.
 
 Flags:
 `
@@ -40,6 +46,10 @@ type config struct {
 	grace         time.Duration
 	log           string
 	verbose       bool
+
+	topics         []string
+	topicsOnDemand bool
+	streamTime     time.Duration
 }
 
 // parse reads the command line. It has explained an error of package flag on stderr already.
@@ -58,15 +68,21 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 		cfg.queues = append(cfg.queues, s)
 		return nil
 	})
-	f.StringVar(&cfg.project, "project", "emulator", "`project` of queues given without one")
+	f.Func("topic", "create a topic: a `name`, projects/P/topics/T or T alone; may be repeated", func(s string) error {
+		cfg.topics = append(cfg.topics, s)
+		return nil
+	})
+	f.StringVar(&cfg.project, "project", "emulator", "`project` of queues and topics given without one")
 	f.StringVar(&cfg.location, "location", "local", "`location` of queues given without one")
 	f.BoolVar(&cfg.onDemand, "on-demand", false, "create a queue when its first task arrives, instead of answering NotFound")
-	f.StringVar(&cfg.data, "data", "", "`file` that keeps queues and tasks over restarts, SIGKILL included; without it all is in memory")
+	f.BoolVar(&cfg.topicsOnDemand, "topics-on-demand", false, "create a topic when its first message arrives or a subscription names it, instead of answering NotFound")
+	f.DurationVar(&cfg.streamTime, "stream-time", 0, "how `long` a streaming pull may last until its client must open another; 0 is for ever")
+	f.StringVar(&cfg.data, "data", "", "`file` that keeps queues, tasks, topics and subscriptions, but no messages, over restarts, SIGKILL included; without it all is in memory")
 	f.DurationVar(&cfg.tombstone, "queue-tombstone", emulator.DefaultQueueTombstone, "how `long` the name of a deleted queue cannot be used again")
 	f.DurationVar(&cfg.operationTime, "operation-time", 0, "how `long` batch operations look running")
-	f.DurationVar(&cfg.grace, "grace", 10*time.Second, "how `long` attempts and calls in flight may take at the end")
+	f.DurationVar(&cfg.grace, "grace", 10*time.Second, "how `long` attempts, pushes and calls in flight may take at the end")
 	f.StringVar(&cfg.log, "log", "text", "`format` of the log: text or json")
-	f.BoolVar(&cfg.verbose, "verbose", false, "log every attempt and every change of a queue")
+	f.BoolVar(&cfg.verbose, "verbose", false, "log every attempt and push and every change of a queue, topic or subscription")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -85,24 +101,47 @@ func (c *config) check(rest []string) error {
 			c.queues[i] = "projects/" + c.project + "/locations/" + c.location + "/queues/" + q
 		}
 	}
+	for i, t := range c.topics {
+		if !strings.Contains(t, "/") {
+			c.topics[i] = "projects/" + c.project + "/topics/" + t
+		}
+	}
 	return nil
 }
 
 func (c *config) grpcAddress() string { return net.JoinHostPort(c.host, strconv.Itoa(c.port)) }
 func (c *config) httpAddress() string { return net.JoinHostPort(c.host, strconv.Itoa(c.httpPort)) }
 
-func (c *config) options(stderr io.Writer) []emulator.Option {
+func (c *config) options(log *slog.Logger) []emulator.Option {
 	opts := []emulator.Option{
 		emulator.WithQueues(c.queues...),
+		emulator.WithTopics(c.topics...),
 		emulator.WithData(c.data),
-		emulator.WithLogger(c.logger(stderr)),
+		emulator.WithLogger(log),
+		emulator.WithStreamTime(c.streamTime),
 		emulator.WithQueueTombstone(c.tombstone),
 		emulator.WithOperationTime(c.operationTime),
 	}
 	if c.onDemand {
 		opts = append(opts, emulator.WithQueuesOnDemand())
 	}
+	if c.topicsOnDemand {
+		opts = append(opts, emulator.WithTopicsOnDemand())
+	}
 	return opts
+}
+
+// advise tells how clients find the emulator: lines for a shell, or a record of a log that is JSON.
+func (c *config) advise(stderr io.Writer, log *slog.Logger, grpc net.Addr) {
+	address := grpc.String()
+	if host, port, err := net.SplitHostPort(address); err == nil && net.ParseIP(host).IsUnspecified() {
+		address = net.JoinHostPort("localhost", port)
+	}
+	if c.log == "json" {
+		log.Info("serving", "PUBSUB_EMULATOR_HOST", address, "CLOUD_TASKS_EMULATOR_HOST", address)
+		return
+	}
+	fmt.Fprintf(stderr, "export PUBSUB_EMULATOR_HOST=%[1]s\nexport CLOUD_TASKS_EMULATOR_HOST=%[1]s\n", address)
 }
 
 func (c *config) logger(w io.Writer) *slog.Logger {

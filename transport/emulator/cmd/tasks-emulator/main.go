@@ -1,4 +1,4 @@
-// Command tasks-emulator is an emulator of Google Cloud Tasks. Run it with -help.
+// Command tasks-emulator is an emulator of Google Cloud Tasks and Pub/Sub. Run it with -help.
 package main
 
 import (
@@ -58,7 +58,8 @@ func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 		defer httpListener.Close()
 		ready.HTTP = "http://" + httpListener.Addr().String()
 	}
-	e, err := emulator.New(cfg.options(stderr)...)
+	log := cfg.logger(stderr)
+	e, err := emulator.New(cfg.options(log)...)
 	if err != nil {
 		return err
 	}
@@ -70,6 +71,7 @@ func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 	if httpListener != nil {
 		serving.Go(func() { failed <- keys.Serve(httpListener) })
 	}
+	cfg.advise(stderr, log, grpcListener.Addr())
 	if err = json.NewEncoder(stdout).Encode(ready); err == nil {
 		select {
 		case <-ctx.Done():
