@@ -88,6 +88,7 @@ func TestSubscriber_OptionsInRange_AreTaken(t *testing.T) {
 		{pubsub.Filter("")}, {pubsub.Filter(`hasPrefix(attributes.region, "e") AND NOT attributes:test`)},
 		{pubsub.MaxOutstanding(0, 0)}, {pubsub.Pull(), pubsub.MaxOutstanding(1, 1)},
 		{pubsub.Ordered(), pubsub.ViaTasks(), pubsub.ViaTasks(tasks.OnQueue("q"))},
+		{pubsub.Topic("projects/p/topics/orders"), pubsub.DeadLetter("projects/q/topics/orders")},
 		{pubsub.Topic(strings.Repeat("x", 255)), pubsub.Subscription("a-b_c.d~e+f%")},
 	} {
 		app := evBareApp(t, tasks.Config{})
@@ -103,6 +104,7 @@ func TestSubscriber_OptionsThatDoNotGoTogether(t *testing.T) {
 		"Pull goes with neither Unwrapped nor ViaTasks":      {pubsub.Pull(), pubsub.Unwrapped()},
 		"those are for pushes":                               {pubsub.Pull(), pubsub.ViaTasks()},
 		`dead-letter topic "orders" is the topic itself`:     {pubsub.Topic("orders"), pubsub.DeadLetter("orders")},
+		`dead-letter topic "orders2" is the topic itself`:    {pubsub.Topic("projects/p/topics/orders2"), pubsub.DeadLetter("orders2")},
 		"MaxDeliveryAttempts has no effect without a dead-l": {pubsub.MaxDeliveryAttempts(7)},
 	} {
 		err := evBareApp(t, tasks.Config{}).Register(pubsub.NewSubscriber(evNothing[evOrder], opts...))

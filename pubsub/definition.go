@@ -116,6 +116,12 @@ func derive(cfg tasks.Config, name string) string {
 	return cfg.Name + cfg.Delimiter + kebab(name)
 }
 
+// sameTopic reports whether two names may be of one topic: by their ids, and by their projects where both have one.
+func sameTopic(a, b string) bool {
+	aID, bID := transport.ResourceID(a), transport.ResourceID(b)
+	return aID == bID && (a == b || a == aID || b == bID)
+}
+
 func checkResource(kind, name string) error {
 	if err := transport.CheckTopic(transport.ResourceID(name)); err != nil {
 		return fmt.Errorf("%s: %w", kind, err)

@@ -62,8 +62,8 @@ func (d *subscriber) subscriptionUnder(cfg tasks.Config) (*transport.Subscriptio
 		if err := checkResource("dead-letter topic", s.DeadLetter.Topic); err != nil {
 			errs = append(errs, fmt.Errorf("%w: name it with pubsub.DeadLetter", err))
 		}
-		if s.DeadLetter.Topic == topic {
-			errs = append(errs, fmt.Errorf("the dead-letter topic %q is the topic itself: messages would go round in circles; name another with pubsub.DeadLetter", topic))
+		if sameTopic(s.DeadLetter.Topic, topic) {
+			errs = append(errs, fmt.Errorf("the dead-letter topic %q is the topic itself: messages would go round in circles; name another with pubsub.DeadLetter", s.DeadLetter.Topic))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

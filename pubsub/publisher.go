@@ -89,8 +89,7 @@ func (p *Publisher[M]) PublishAll(ctx context.Context, ms []M, opts ...PublishOp
 
 // Enqueue publishes m later: it is validated and encoded now, with the headers of ctx, and published by a task, which
 // is retried as its queue says: like any task it may run twice, and publish m twice. [Task] says when, and on which
-// queue. Errors as those of Publish and Task.Enqueue;
-// a message over a task's 1 MiB (in base64) is tasks.ErrTooLarge.
+// queue. Errors as those of Publish and Task.Enqueue; a message over a task's 1 MiB (in base64) is tasks.ErrTooLarge.
 func (p *Publisher[M]) Enqueue(ctx context.Context, m M, opts ...EnqueueOption) (tasks.Receipt, error) {
 	d := p.definition()
 	out, err := d.under(ctx, &p.Binding)

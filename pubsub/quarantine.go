@@ -34,7 +34,7 @@ func (out *outlet) reaches(subscriber string) bool {
 			continue
 		}
 		in, ok := bound.Resolved(out.app).(*inlet)
-		return ok && in.subscription.Topic == out.topic
+		return ok && sameTopic(in.subscription.Topic, out.topic)
 	}
 	return false
 }

@@ -103,7 +103,7 @@ func TestQuarantineTo_Circles_AreRefused(t *testing.T) {
 				refused = append(refused, err)
 			}
 			return err
-		}}, park, raw, pubsub.NewSubscriber(evNothing[evOrder], pubsub.Topic("parked"), pubsub.Subscription("misread"), pubsub.Backoff(time.Minute, time.Minute)))
+		}}, park, raw, pubsub.NewSubscriber(evNothing[evOrder], pubsub.Topic("projects/p/topics/parked"), pubsub.Subscription("misread"), pubsub.Backoff(time.Minute, time.Minute)))
 		app.UsePublish(func(next tasks.PublishFunc) tasks.PublishFunc {
 			return func(ctx context.Context, ms []*transport.Message) []tasks.Result {
 				published += len(ms)
