@@ -22,6 +22,7 @@ var floors = []struct {
 }{
 	{"backoff", 90},
 	{"internal/...", 90},
+	{"pubsub", 90},
 	{"tasks", 90},
 	{"tasktest", 90},
 	{"transport", 90},

@@ -28,7 +28,12 @@
 // it starts a server at [Driver.Endpoint] that turns each push into a [transport.Delivery] and the handler's
 // status into the answer.
 //
+// # Brokers
+//
+// [RunBroker] does the same for transport.Broker and what goes with it: publishing, subscriptions and their settings,
+// receiving, filters, order, retries, dead letters, pushes. It takes a [BrokerDriver].
+//
 // # Testing the suite
 //
-// [Check] returns the failures instead of failing the test, to show that a bad driver is found out.
+// [Check] and [CheckBroker] return the failures instead of failing the test, to show that a bad driver is found out.
 package transporttest

@@ -109,7 +109,7 @@ type gate struct {
 	ch   chan struct{}
 }
 
-func (t *trial) gate() *gate {
+func (t *base) gate() *gate {
 	g := &gate{ch: make(chan struct{})}
 	t.mu.Lock()
 	defer t.mu.Unlock()

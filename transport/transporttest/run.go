@@ -45,20 +45,22 @@ func (f Failure) Error() string {
 	return fmt.Sprintf("%s (%s)\n\tlaw: %s\n\tsaw: %s", f.Case, f.Source, f.Law, strings.Join(f.Seen, "\n\tsaw: "))
 }
 
-// law is one case: what must hold, and the function that tries it.
-type law struct {
+// lawOf is one case: what must hold, and the function that tries it.
+type lawOf[T any] struct {
 	name string
 	text string
-	test func(*trial)
+	test func(T)
 }
 
-func (l law) source() string {
+type law = lawOf[*trial]
+
+func (l lawOf[T]) source() string {
 	pc := reflect.ValueOf(l.test).Pointer()
 	file, line := runtime.FuncForPC(pc).FileLine(pc)
 	return fmt.Sprintf("%s:%d", filepath.Base(file), line)
 }
 
-func functionName(test func(*trial)) string {
+func functionName(test any) string {
 	return runtime.FuncForPC(reflect.ValueOf(test).Pointer()).Name()
 }
 
@@ -73,11 +75,25 @@ func each(t *testing.T, newDriver func(testing.TB) Driver, report func(testing.T
 		return
 	}
 	defer shutDown(first.withDefaults())
-	for _, l := range laws() {
-		run := func(t *testing.T) { t.Helper(); try(t, l, newDriver, report) }
+	runLaws(t, laws(), first.Bubble, report, func(tb testing.TB, l law) *trial {
+		tb.Helper()
+		return newTrial(tb, l, newDriver(tb).withDefaults())
+	})
+}
+
+// ended is a trial that can be ended.
+type ended interface {
+	end() (skipped string, seen []string)
+}
+
+// runLaws runs every case as a subtest. begin makes what it runs on, in its bubble where there is one.
+func runLaws[T ended](t *testing.T, laws []lawOf[T], bubble bool, report func(testing.TB, Failure), begin func(testing.TB, lawOf[T]) T) {
+	t.Helper()
+	for _, l := range laws {
+		run := func(t *testing.T) { t.Helper(); try(t, l, begin(t, l), report) }
 		t.Run(l.name, func(t *testing.T) {
 			t.Helper()
-			if first.Bubble {
+			if bubble {
 				synctest.Test(t, run)
 			} else {
 				run(t)
@@ -86,11 +102,9 @@ func each(t *testing.T, newDriver func(testing.TB) Driver, report func(testing.T
 	}
 }
 
-// try runs one case on a fresh driver. The case has a goroutine of its own, so that it can give up anywhere
-// without failing tb.
-func try(tb testing.TB, l law, newDriver func(testing.TB) Driver, report func(testing.TB, Failure)) {
+// try runs one case. It has a goroutine of its own, so that it can give up anywhere without failing tb.
+func try[T ended](tb testing.TB, l lawOf[T], t T, report func(testing.TB, Failure)) {
 	tb.Helper()
-	t := newTrial(tb, l, newDriver(tb).withDefaults())
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
