@@ -114,7 +114,7 @@ func TestPublishBatch_SeveralRequestsInFlight_OnePerKey(t *testing.T) {
 			ms   []*transport.Message
 			want int
 		}{
-			"full requests":  {messages("", 20_000), 8},
+			"full requests":  {messages("", 20_000), 16},
 			"one key":        {messages("key", 20_000), 1},
 			"small requests": {slices.Concat(messages("a", 1), messages("b", 1), messages("c", 1), messages("d", 1), messages("", 1)), 5},
 			"many keys": {func() (ms []*transport.Message) {
@@ -208,7 +208,7 @@ func TestPublishBatch_ContextEnds_WhatIsNotSentIsNotSent(t *testing.T) {
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("took %v", took)
 		}
-		if n := len(s.sizes()); n != 8 {
+		if n := len(s.sizes()); n != 16 {
 			t.Errorf("%d requests", n)
 		}
 		for _, r := range b.PublishBatch(ctx, messages("", 2)) {

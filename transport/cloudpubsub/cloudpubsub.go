@@ -31,8 +31,9 @@
 //
 // # Concurrency
 //
-// A Broker is safe for concurrent use. Its goroutines, and those of Google's client, end with [Broker.Shutdown]; it
-// has none of its own while nothing is published or received.
+// A Broker is safe for concurrent use. Its goroutines, and those of Google's client, end with [Broker.Shutdown], but
+// for one of the client's that a Receive leaves behind for up to ten seconds; it has none of its own while nothing is
+// published or received.
 //
 // # Limits
 //

@@ -36,59 +36,61 @@ func (b *Broker) DeadLetterGrants(ctx context.Context, s *transport.Subscription
 	}
 	ctx, cancel := context.WithTimeout(ctx, grantTimeout)
 	defer cancel()
+	project := b.project
+	if full, err := b.fullName(subscriptions, s.Name); err == nil {
+		project = projectOf(full)
+	}
 	var missing []transport.Grant
 	for _, g := range []*grant{
 		{kind: "topic", collection: topics, name: s.DeadLetter.Topic, role: rolePublisher},
 		{kind: "subscription", collection: subscriptions, name: s.Name, role: roleSubscriber},
 	} {
-		if r, ok := b.grant(ctx, g, projectIn(b, s.Name), apply); ok {
+		if r, ok := b.grant(ctx, g, project, apply); ok {
 			missing = append(missing, r)
 		}
 	}
 	return missing
 }
 
-// grant is one role on one resource.
+// grant is one role on one resource, for Pub/Sub's own account in the subscription's project.
 type grant struct {
 	kind, collection, name, role string
 
-	full   string
+	full   string // the resource's name
 	member string
 }
 
-// grant reports whether g is missing, or may be, and adds it where apply is set. The agent is that of the
-// subscription's project.
-func (b *Broker) grant(ctx context.Context, g *grant, project string, apply bool) (transport.Grant, bool) {
-	r := transport.Grant{Kind: g.kind, Resource: transport.ResourceID(g.name), Role: g.role}
+// grant reports whether g is missing, or may be, and adds it where apply is set.
+func (b *Broker) grant(ctx context.Context, g *grant, project string, apply bool) (r transport.Grant, missing bool) {
 	resource := fmt.Sprintf("%s %q", g.kind, g.name)
-	fail := func(err error) (transport.Grant, bool) {
-		r.Err = err
-		r.Command = fmt.Sprintf("gcloud pubsub %s add-iam-policy-binding %s --project=%s --member=%q --role=%s",
-			g.collection, r.Resource, projectOf(g.full), r.Member, g.role)
-		return r, true
+	told := func(err error) transport.Grant {
+		return transport.Grant{Kind: g.kind, Resource: transport.ResourceID(g.name), Role: g.role, Member: g.member, Err: err}
 	}
 	var err error
 	if g.full, err = b.open(opGrant, g.collection, g.name); err != nil {
-		r.Err = err // there is no command for what has no name
-		return r, true
+		return told(err), true // there is no command for what has no name
 	}
 	account, err := b.agentOf(ctx, project)
-	if err != nil {
-		r.Member = "serviceAccount:" + agentAccount("$(gcloud projects describe "+project+" --format='value(projectNumber)')")
-		return fail(&transport.Error{Op: opGrant, Resource: resource, Err: fmt.Errorf("the number of project %q is unknown: set it by WithProjectNumber: %w", project, err)})
+	if err == nil {
+		g.member = "serviceAccount:" + account
+		missing, err = b.ensure(ctx, g, apply)
+		switch code := status.Code(err); {
+		case err == nil:
+			return told(nil), missing
+		case code == codes.Unimplemented:
+			return r, false
+		case code == codes.NotFound && !apply: // it is yet to be made, and then it lacks the grant
+			return told(nil), true
+		}
+		err = failed(ctx, opGrant, resource, roleAdmin, err)
+	} else {
+		g.member = "serviceAccount:" + agentAccount("$(gcloud projects describe "+project+" --format='value(projectNumber)')")
+		err = &transport.Error{Op: opGrant, Resource: resource, Err: fmt.Errorf("the number of project %q is unknown: set it by WithProjectNumber: %w", project, err)}
 	}
-	g.member = "serviceAccount:" + account
-	r.Member = g.member
-	missing, err := b.ensure(ctx, g, apply)
-	switch code := status.Code(err); {
-	case err == nil:
-		return r, missing
-	case code == codes.Unimplemented:
-		return r, false
-	case code == codes.NotFound && !apply: // it is yet to be made, and then it lacks the grant
-		return r, true
-	}
-	return fail(failed(ctx, opGrant, resource, roleAdmin, err))
+	r = told(err)
+	r.Command = fmt.Sprintf("gcloud pubsub %s add-iam-policy-binding %s --project=%s --member=%q --role=%s",
+		g.collection, r.Resource, projectOf(g.full), r.Member, g.role)
+	return r, true
 }
 
 const opGrant = "grant roles on"
@@ -154,12 +156,4 @@ func (b *Broker) agentOf(ctx context.Context, project string) (string, error) {
 		return "", fmt.Errorf("the broker's project is %q", b.project)
 	}
 	return b.agent.account(ctx)
-}
-
-// projectIn is the project that a subscription belongs to.
-func projectIn(b *Broker, name string) string {
-	if full, err := b.fullName(subscriptions, name); err == nil {
-		return projectOf(full)
-	}
-	return b.project
 }

@@ -56,6 +56,9 @@ func publishError(ctx context.Context, m *transport.Message, err error) error {
 	if errors.Is(err, pubsub.ErrFlowControllerMaxOutstandingMessages) || errors.Is(err, pubsub.ErrFlowControllerMaxOutstandingBytes) {
 		return &transport.Error{Op: transport.OpPublish, Resource: topicResource(m.Topic), Kind: transport.KindCapacity, Err: err}
 	}
+	if errors.Is(err, pubsub.ErrOversizedMessage) {
+		return &transport.Error{Op: transport.OpPublish, Resource: topicResource(m.Topic), Kind: transport.KindTooLarge, Err: err}
+	}
 	return failed(ctx, transport.OpPublish, topicResource(m.Topic), rolePublisher, err)
 }
 

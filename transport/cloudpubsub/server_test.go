@@ -42,7 +42,6 @@ type server struct {
 	requests      map[string][]proto.Message
 	settling      int // how many times a new topic still answers NotFound
 	unseen        map[string]int
-	encodings     []string // of requests to publish
 }
 
 func newServer(topics ...string) *server {

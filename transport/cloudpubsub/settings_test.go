@@ -191,6 +191,10 @@ func TestPublishSettings_Hedging_SendsSlowRequestsTwice(t *testing.T) {
 		t.Errorf("stored %q by %d requests", got, len(s.calls("Publish")))
 	}
 	publish(t, b, keyed("key", "two")) // which the client alone would refuse
+	_, err := b.Publish(t.Context(), message(strings.Repeat("x", transport.MaxMessageSize)))
+	if !errors.Is(err, transport.ErrTooLarge) { // for the client, whose request it would be
+		t.Errorf("error %v", err)
+	}
 }
 
 func TestPublishSettings_Hedging_ShutdownWaitsForWhatIsBuffered(t *testing.T) {
