@@ -17,6 +17,8 @@ import (
 // PublishTime become what Pub/Sub would send, and so does a zero DeliveryAttempt where the subscription has a
 // dead-letter topic.
 //
+// A subscriber with pubsub.ViaTasks is not run by this: the message becomes a task, which Drain runs.
+//
 // Of the options [With], [Attempt], [WithHeader] and [Mount] serve.
 func Deliver[M any](t testing.TB, s *pubsub.Subscriber[M], m pubsub.Message[M], opts ...RunOption) Result {
 	t.Helper()

@@ -26,7 +26,7 @@ func TestCheckBroker_BadDriver_FailsTheCasesAboutItsMistake(t *testing.T) {
 		{"gives a message to one subscription only", "subscribe/fan-out ..."},
 		{"mixes topics up", "subscribe/topics ..."},
 		{"shows what was published before", "subscribe/new ..."},
-		{"ignores filters", "filter/attributes filter/backlog push/filter"},
+		{"ignores filters", "filter/attributes filter/backlog push/filter batch/large"},
 		{"takes any filter", "filter/refused ..."},
 		{"loses zero bytes", "publish/data"},
 		{"loses empty attributes", "publish/attributes dead-letter/message"},

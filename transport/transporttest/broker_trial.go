@@ -16,7 +16,7 @@ import (
 type brokerTrial struct {
 	base
 	BrokerDriver
-	over   *gate // opened when the case has ended
+	over   *gate // opened once the driver has ended
 	closed atomic.Bool
 
 	receivers struct {
@@ -28,7 +28,7 @@ type brokerTrial struct {
 func newBrokerTrial(tb testing.TB, l brokerLaw, d BrokerDriver) *brokerTrial {
 	t := &brokerTrial{BrokerDriver: d}
 	t.setUp(tb, functionName(l.test), d.Bubble, d.Patience, d.Grace)
-	t.over = t.gate()
+	t.over = &gate{ch: make(chan struct{})}
 	return t
 }
 
@@ -44,6 +44,7 @@ func (t *brokerTrial) end() (skipped string, seen []string) {
 	if t.Close != nil {
 		_ = t.Close() // what it answers is for the cases about it to judge
 	}
+	t.over.open()
 	return t.verdict()
 }
 
