@@ -150,7 +150,7 @@ func (s *syncing) deleteObsolete(ctx context.Context) {
 
 // loss says what goes with a subscription.
 func (s *syncing) loss(ctx context.Context, sub *transport.Subscription) string {
-	lost := fmt.Sprintf("what waits in it is lost (up to %s of messages)", resolved(sub).Retention)
+	lost := fmt.Sprintf("what waits in it is lost (up to %s of messages)", span(resolved(sub).Retention))
 	if b, err := transport.BrokerAs[transport.SubscriptionBacklogger](s.cfg.Broker); err == nil {
 		switch n, err := b.SubscriptionBacklog(ctx, sub.Name); {
 		case err != nil:

@@ -92,7 +92,7 @@ func (s *syncing) createKeeper(ctx context.Context, want *transport.Subscription
 	}
 	less := *want
 	less.Retention = 0
-	why := fmt.Sprintf("keeps dead letters for %s only, as %s was refused; never expires", resolved(&less).Retention, want.Retention)
+	why := fmt.Sprintf("keeps dead letters for %s only, as %s was refused; never expires", span(resolved(&less).Retention), span(want.Retention))
 	if o := s.create(ctx, &less, why); o.err == nil {
 		return o
 	}
@@ -108,7 +108,7 @@ func lacking(have *transport.Subscription) string {
 	case have.Filter != "":
 		return "not ours, and left as it is: it keeps only the dead letters that match " + quoted(have.Filter)
 	case have.Expiration != transport.NeverExpires:
-		return "not ours, and left as it is: it expires after " + resolved(have).Expiration.String() + " without use, and with it the dead letters"
+		return "not ours, and left as it is: it expires after " + span(resolved(have).Expiration) + " without use, and with it the dead letters"
 	}
 	return ""
 }
@@ -150,6 +150,8 @@ func (s *syncing) subscription(ctx context.Context, want *transport.Subscription
 		}
 		to.DeadLetter = &policy
 	}
+	to.RetainAcked = have.RetainAcked // no option says what it should be
+	to.ExactlyOnceDelivery = have.ExactlyOnceDelivery && to.Push == nil
 	keeps := have.Labels[labelKeeps] == deadLetters
 	if keeps && to.Expiration == 0 {
 		to.Expiration = transport.NeverExpires

@@ -40,9 +40,8 @@ func compare(have, to *transport.Subscription) (fixed, changeable []difference) 
 	differs(transport.FieldRetry, "backoff", backoffText(h.Retry), backoffText(w.Retry))
 	differs(transport.FieldDeadLetter, "dead letter", deadLetterText(h.DeadLetter), deadLetterText(w.DeadLetter))
 	differs(transport.FieldAckDeadline, "ack deadline", h.AckDeadline, w.AckDeadline)
-	differs(transport.FieldRetention, "retention", h.Retention, w.Retention)
+	differs(transport.FieldRetention, "retention", span(h.Retention), span(w.Retention))
 	differs(transport.FieldExpiration, "expiration", expirationText(h.Expiration), expirationText(w.Expiration))
-	differs(transport.FieldRetainAcked, "retain acked", h.RetainAcked, w.RetainAcked)
 	differs(transport.FieldExactlyOnce, "exactly once", h.ExactlyOnceDelivery, w.ExactlyOnceDelivery)
 	for _, key := range slices.Sorted(maps.Keys(withLabels(h.Labels, w.Labels))) {
 		differs(transport.FieldLabels, "label "+key, labelText(h.Labels, key), labelText(w.Labels, key))
@@ -106,7 +105,7 @@ func expirationText(d time.Duration) string {
 	if d == transport.NeverExpires {
 		return "never"
 	}
-	return d.String()
+	return span(d)
 }
 
 func labelText(labels map[string]string, key string) string {
@@ -114,4 +113,12 @@ func labelText(labels map[string]string, key string) string {
 		return cmp.Or(v, `""`)
 	}
 	return "none"
+}
+
+// span writes whole days as such.
+func span(d time.Duration) string {
+	if days := d / (24 * time.Hour); d%(24*time.Hour) == 0 && days > 1 {
+		return fmt.Sprintf("%d days", days)
+	}
+	return d.String()
 }

@@ -6,7 +6,10 @@ import (
 )
 
 // Plan is what [Sync] did, or would do, in order: topics, subscriptions, what is obsolete, roles.
-type Plan struct{ Changes []Change }
+type Plan struct {
+	Changes []Change
+	DryRun  bool // nothing was done: the verbs say what would be
+}
 
 // Change is one resource: what becomes of it, and why.
 type Change struct {
@@ -58,7 +61,10 @@ func (p Plan) String() string {
 		}
 	}
 	if len(parts) == 0 {
-		return "nothing to do"
+		return "nothing was planned"
+	}
+	if p.DryRun {
+		return b.String() + "dry run, nothing was done: " + strings.Join(parts, ", ")
 	}
 	return b.String() + strings.Join(parts, ", ")
 }

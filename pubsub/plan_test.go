@@ -38,7 +38,7 @@ func TestPlan_String(t *testing.T) {
 	if got := plan.String(); got != want {
 		t.Errorf("it reads\n%s\nwant\n%s", got, want)
 	}
-	if got := (pubsub.Plan{}).String(); got != "nothing to do" {
+	if got := (pubsub.Plan{}).String(); got != "nothing was planned" {
 		t.Errorf("an empty plan reads %q", got)
 	}
 }

@@ -8,7 +8,8 @@ import (
 )
 
 // QuarantineTo publishes what is quarantined, for tasks.Config.Quarantine: a topic takes bodies that no task could
-// (10 MB), and any number of parties may look at them. The publisher must be registered with the App. What it
+// (10 MB), and any number of parties may look at them. [Sync] gives the topic a subscription that keeps them, as it does
+// for dead letters; in memory they are lost where nobody subscribes. The publisher must be registered with the App. What it
 // enqueued itself is not quarantined to it, and neither is what a subscriber of its topic does not take: that would go
 // round in circles.
 func QuarantineTo(p *Publisher[tasks.Quarantined]) func(context.Context, tasks.Quarantined) error {

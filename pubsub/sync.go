@@ -27,7 +27,9 @@ func AllowReplace() SyncOption { return syncOption(func(s *syncing) { s.replace 
 //     changed: a label says who made it, not who uses it.
 //   - A dead-letter topic has a subscription that keeps what goes there (31 days at most) and never expires: that of a
 //     subscriber without a filter, else one of the topic's name. It is never deleted, whatever becomes of the code.
-//   - Subscriptions are created, or updated in the fields that differ. A changed topic, filter or ordering needs
+//   - The topic of a Publisher[tasks.Quarantined] is kept likewise.
+//   - Subscriptions are created, or updated in the fields that differ; what no option can say (retaining what is
+//     acknowledged, exactly-once delivery) stays as it is. A changed topic, filter or ordering needs
 //     [AllowReplace]; without it the subscription stays as it is and Sync fails with [ErrBlocked]. So it does for one
 //     that belongs to another App or another tool (label managed-by). One without labels becomes the App's.
 //   - Subscriptions with the labels of this App that no subscriber declares are deleted. Nobody else's ever are, which
@@ -52,6 +54,7 @@ func Sync(ctx context.Context, app *tasks.App, opts ...SyncOption) (Plan, error)
 			o.sync(s)
 		}
 	}
+	s.plan.DryRun = s.dryRun
 	if err := s.collect(ctx); err != nil {
 		return Plan{}, fmt.Errorf("pubsub: sync: %w", err)
 	}

@@ -1,6 +1,7 @@
 package pubsub_test
 
 import (
+	"context"
 	"reflect"
 	"strings"
 	"testing"
@@ -35,7 +36,7 @@ func TestSync_Keeper_NeverExpiresAgain(t *testing.T) {
 	b.wrote()
 	plan := sync1(t, b, syncDying())
 	b.wantWrites("update subscription orders-dead expiration_policy") // the rest is for others to set
-	if got := planLine(t, plan, "subscription", "orders-dead"); got != "[~] subscription orders-dead: updated: expiration: 960h0m0s -> never" {
+	if got := planLine(t, plan, "subscription", "orders-dead"); got != "[~] subscription orders-dead: updated: expiration: 40 days -> never" {
 		t.Error(got)
 	}
 	if got := b.get("orders-dead"); !reflect.DeepEqual(got, want) {
@@ -63,12 +64,12 @@ func TestSync_KeeperOfOthers_IsLeftAsItIs(t *testing.T) {
 		why  string
 	}{
 		"never expires":  {transport.Subscription{Expiration: transport.NeverExpires}, ""},
-		"may expire":     {transport.Subscription{Expiration: 40 * syncDay}, ": not ours, and left as it is: it expires after 960h0m0s without use, and with it the dead letters"},
+		"may expire":     {transport.Subscription{Expiration: 40 * syncDay}, ": not ours, and left as it is: it expires after 40 days without use, and with it the dead letters"},
 		"has a filter":   {transport.Subscription{Filter: "attributes:a"}, ": not ours, and left as it is: it keeps only the dead letters that match `attributes:a`"},
 		"another tool's": {transport.Subscription{Labels: map[string]string{"managed-by": "terraform"}, Expiration: transport.NeverExpires}, ""},
 		"another App's": {
 			transport.Subscription{Labels: map[string]string{"managed-by": "typedtasks", "typedtasks-app": "other"}, Expiration: 40 * syncDay},
-			": not ours, and left as it is: it expires after 960h0m0s without use, and with it the dead letters",
+			": not ours, and left as it is: it expires after 40 days without use, and with it the dead letters",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,7 +166,7 @@ func TestSync_SubscriberOfDeadLetters_KeepsThem(t *testing.T) {
 		plan := sync1(t, b, syncDying())
 		b.wantWrites("create subscription orders-dead", "update subscription burial dead_letter_policy ack_deadline_seconds message_retention_duration labels")
 		if got, want := planLine(t, plan, "subscription", "burial"), "[~] subscription burial: updated: no subscriber declares it, and it keeps dead letters: "+
-			"dead letter: hell after 5 -> none; ack deadline: 1m0s -> 10s; retention: 168h0m0s -> 744h0m0s; label typedtasks-app: shop -> none"; got != want {
+			"dead letter: hell after 5 -> none; ack deadline: 1m0s -> 10s; retention: 7 days -> 31 days; label typedtasks-app: shop -> none"; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 		want := keeper()
@@ -237,7 +238,7 @@ func TestSync_RetentionThatIsRefused_IsLess(t *testing.T) {
 	b := newSyncBroker(t)
 	b.mostRetention = 7 * syncDay
 	plan := sync1(t, b, syncDying(), syncSub(pubsub.Subscription("burial"), pubsub.Topic("orders-dead"), pubsub.Filter("attributes:a")))
-	if got, want := planLine(t, plan, "subscription", "orders-dead"), "[+] subscription orders-dead: created: keeps dead letters for 168h0m0s only, as 744h0m0s was refused; never expires"; got != want {
+	if got, want := planLine(t, plan, "subscription", "orders-dead"), "[+] subscription orders-dead: created: keeps dead letters for 7 days only, as 31 days was refused; never expires"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if got := b.get("orders-dead"); got.Retention != 7*syncDay || got.Expiration != transport.NeverExpires {
@@ -259,4 +260,25 @@ func TestSync_RetentionThatIsRefused_IsLess(t *testing.T) {
 	b.mostRetention = 1
 	_, err := pubsub.Sync(t.Context(), syncApp(t, b, syncDying()))
 	wantSyncError(t, err, transport.ErrInvalid, `subscription "orders-dead"`)
+}
+
+func TestSync_QuarantineTopic_IsKept(t *testing.T) {
+	t.Parallel()
+	quarantine := func() tasks.Definition {
+		return pubsub.NewPublisher[tasks.Quarantined](pubsub.Topic("quarantine"))
+	}
+	b := newSyncBroker(t)
+	wantPlan(t, sync1(t, b, quarantine()), "[+] topic quarantine: created", "[+] subscription quarantine: created: keeps dead letters, never expires")
+	if got := b.get("quarantine"); got.Expiration != transport.NeverExpires || got.Topic != "quarantine" {
+		t.Errorf("it is %+v", got)
+	}
+
+	b = newSyncBroker(t)
+	reader := pubsub.NewSubscriber(func(context.Context, pubsub.Message[tasks.Quarantined]) error { return nil },
+		pubsub.Topic("quarantine"), pubsub.Subscription("support"))
+	for _, c := range sync1(t, b, quarantine(), reader).Changes {
+		if c.Kind == "subscription" && c.Name != "support" {
+			t.Errorf("somebody reads the topic, and yet: %s", c)
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/typedtasks/typedtasks/pubsub"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
+	"github.com/typedtasks/typedtasks/transport/memory"
 )
 
 // syncOnlyPublishes is a broker that cannot be managed.
@@ -80,4 +81,32 @@ func TestSync_AfterShutdown_DeletesNothing(t *testing.T) {
 	_, err := pubsub.Sync(t.Context(), app)
 	wantSyncError(t, err, tasks.ErrShutdown, `subscriber "audit"`, `publisher "orders"`)
 	b.wantWrites()
+}
+
+func TestSync_PushWithoutEndpoint_IsAnError(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		def  tasks.Definition
+		fine bool
+	}{
+		{"pushed to", syncAudit(), false},
+		{"pulling", syncAudit(pubsub.Pull()), true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := newSyncBroker(t)
+			app, err := tasks.NewApp(tasks.Config{Name: "shop", Transport: memory.New(), Broker: b})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := app.Register(c.def); err != nil {
+				t.Fatal(err)
+			}
+			_, err = pubsub.Sync(t.Context(), app)
+			if c.fine && err != nil || !c.fine && (err == nil || !strings.Contains(err.Error(), "Config.Endpoint is empty")) {
+				t.Errorf("Sync: %v", err)
+			}
+		})
+	}
 }

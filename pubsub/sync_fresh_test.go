@@ -158,7 +158,7 @@ func TestSync_PublisherPerMessage_HasNoTopicToMake(t *testing.T) {
 	plan := sync1(t, b, pubsub.NewModelPublisher(func(_ context.Context, o syncOrder) (pubsub.Draft[map[string]string], error) {
 		return pubsub.Draft[map[string]string]{Topic: o.ID}, nil
 	}, pubsub.WithName("Events")))
-	if got := plan.String(); got != "nothing to do" || plan.Changed() {
+	if got := plan.String(); got != "nothing was planned" || plan.Changed() {
 		t.Errorf("plan %q, changed %v", got, plan.Changed())
 	}
 	b.wantWrites()

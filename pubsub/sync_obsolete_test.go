@@ -94,7 +94,7 @@ func TestSync_DeletingWhatIsGone_IsNoFailure(t *testing.T) {
 	b := newSyncBroker(t)
 	sync1(t, b, syncAudit())
 	b.before["delete subscription audit"] = func() { delete(b.subs, "audit") }
-	wantPlan(t, sync1(t, b, syncPub("orders")), "[=] topic orders", "[-] subscription audit: deleted: no subscriber declares it; what waits in it is lost (up to 168h0m0s of messages)")
+	wantPlan(t, sync1(t, b, syncPub("orders")), "[=] topic orders", "[-] subscription audit: deleted: no subscriber declares it; what waits in it is lost (up to 7 days of messages)")
 }
 
 func TestSync_DeletionThatFails_IsTold(t *testing.T) {
@@ -105,7 +105,7 @@ func TestSync_DeletionThatFails_IsTold(t *testing.T) {
 	plan, err := pubsub.Sync(t.Context(), syncApp(t, b, syncPub("orders")))
 	wantSyncError(t, err, errDown, `subscription "audit"`)
 	wantPlan(t, plan, "[=] topic orders", "[!] subscription audit: failed: the service is down",
-		"[-] subscription mail: deleted: no subscriber declares it; what waits in it is lost (up to 168h0m0s of messages)")
+		"[-] subscription mail: deleted: no subscriber declares it; what waits in it is lost (up to 7 days of messages)")
 }
 
 // Names that are no labels get one of their own, and no two the same.

@@ -114,9 +114,9 @@ func TestSync_Replacing_TellsWhatIsLost(t *testing.T) {
 		loss string
 	}{
 		"none waits":      {func(b *syncBroker) transport.Broker { return &syncBacklog{b, nil} }, "nothing waits in it"},
-		"cannot count":    {func(b *syncBroker) transport.Broker { return b }, "what waits in it is lost (up to 72h0m0s of messages)"},
-		"counting fails":  {func(b *syncBroker) transport.Broker { return &syncBacklog{b, map[string]int{"audit": -1}} }, "what waits in it is lost (up to 72h0m0s of messages)"},
-		"has permissions": {func(b *syncBroker) transport.Broker { return newSyncGranter(b) }, "what waits in it is lost (up to 72h0m0s of messages); roles that others were granted on it go too"},
+		"cannot count":    {func(b *syncBroker) transport.Broker { return b }, "what waits in it is lost (up to 3 days of messages)"},
+		"counting fails":  {func(b *syncBroker) transport.Broker { return &syncBacklog{b, map[string]int{"audit": -1}} }, "what waits in it is lost (up to 3 days of messages)"},
+		"has permissions": {func(b *syncBroker) transport.Broker { return newSyncGranter(b) }, "what waits in it is lost (up to 3 days of messages); roles that others were granted on it go too"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -92,20 +92,11 @@ func TestSync_DriftOfOneField_IsUpdatedAloneByMask(t *testing.T) {
 		},
 		"retention": {
 			drift: func(s *transport.Subscription) { s.Retention = 0 },
-			field: transport.FieldRetention, text: "retention: 168h0m0s -> 72h0m0s",
+			field: transport.FieldRetention, text: "retention: 7 days -> 3 days",
 		},
 		"expiration": {
 			drift: func(s *transport.Subscription) { s.Expiration = transport.NeverExpires },
-			field: transport.FieldExpiration, text: "expiration: never -> 1440h0m0s",
-		},
-		"retain acked": {
-			drift: func(s *transport.Subscription) { s.RetainAcked = true },
-			field: transport.FieldRetainAcked, text: "retain acked: true -> false",
-		},
-		"exactly once": {
-			def:   func() tasks.Definition { return syncAudit(pubsub.Pull()) },
-			drift: func(s *transport.Subscription) { s.ExactlyOnceDelivery = true },
-			field: transport.FieldExactlyOnce, text: "exactly once: true -> false",
+			field: transport.FieldExpiration, text: "expiration: never -> 60 days",
 		},
 		"labels taken off": {
 			drift: func(s *transport.Subscription) { s.Labels = nil },
@@ -136,6 +127,21 @@ func TestSync_DriftOfOneField_IsUpdatedAloneByMask(t *testing.T) {
 				t.Errorf("it is\n%+v, want\n%+v", got, want)
 			}
 		})
+	}
+}
+
+func TestSync_WhatNoOptionCanSay_IsLeftAlone(t *testing.T) {
+	t.Parallel()
+	b := newSyncBroker(t)
+	sync1(t, b, syncAudit(pubsub.Pull()))
+	b.change("audit", func(s *transport.Subscription) { s.RetainAcked, s.ExactlyOnceDelivery = true, true })
+	b.wrote()
+	wantPlan(t, sync1(t, b, syncAudit(pubsub.Pull())), "[=] topic orders", "[=] subscription audit")
+	b.wantWrites()
+
+	mustSync(t, syncApp(t, b, syncAudit(pubsub.Pull(), pubsub.Ordered())), pubsub.AllowReplace())
+	if got := b.get("audit"); !got.Ordered || !got.RetainAcked || !got.ExactlyOnceDelivery {
+		t.Errorf("made anew it is %+v", got)
 	}
 }
 
@@ -177,7 +183,7 @@ func TestSync_UnlabelledOne_IsAdopted(t *testing.T) {
 	plan := sync1(t, b, syncAudit())
 	wantPlan(t, plan, "[=] topic orders", "[~] subscription audit: updated: label managed-by: none -> typedtasks; label typedtasks-app: none -> shop")
 	plan = sync1(t, b, syncPub("orders"))
-	wantPlan(t, plan, "[=] topic orders", "[-] subscription audit: deleted: no subscriber declares it; what waits in it is lost (up to 168h0m0s of messages)")
+	wantPlan(t, plan, "[=] topic orders", "[-] subscription audit: deleted: no subscriber declares it; what waits in it is lost (up to 7 days of messages)")
 }
 
 // A broker calls what is in its own project by id, and what is elsewhere by full name.

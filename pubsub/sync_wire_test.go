@@ -153,7 +153,7 @@ func TestSync_Memory_HasLittleToDo(t *testing.T) {
 	wantPlan(t, mustSync(t, app),
 		"[=] topic orders", "[+] topic shop--sync-order: created", "[=] topic visits", "[=] topic orders-dead", "[=] topic mail--dead",
 		"[=] subscription mail--dead", "[=] subscription audit", "[=] subscription mail", "[=] subscription shop--stats",
-		"[~] subscription burial: updated: expiration: 744h0m0s -> never; label typedtasks-keeps: none -> dead-letters")
+		"[~] subscription burial: updated: expiration: 31 days -> never; label typedtasks-keeps: none -> dead-letters")
 	if plan := mustSync(t, app); plan.Changed() {
 		t.Errorf("changed again: %s", plan)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -25,6 +26,8 @@ type desired struct {
 	subscriptions []*transport.Subscription // of subscribers, in the order of registration
 
 	owner map[string]string // subscription -> its subscriber's name
+
+	quarantines []string // topics of publishers that quarantined deliveries go to
 }
 
 // want collects what the code says. It fails rather than leave out what is registered: that would be deleted.
@@ -50,8 +53,11 @@ func want(app *tasks.App) (desired, error) {
 		switch at := bound.Resolved(app).(type) {
 		case *outlet:
 			d.addTopic(at.topic)
+			if spec.Payload == reflect.TypeFor[tasks.Quarantined]() && at.topic != "" {
+				d.quarantines = append(d.quarantines, at.topic)
+			}
 		case *inlet:
-			errs = append(errs, d.addSubscription(spec.Name, at.subscription, account))
+			errs = append(errs, d.addSubscription(spec.Name, at.subscription, account), reachable(cfg, spec.Name, at.subscription))
 		default:
 			_, err := bound.App(app.Context(context.Background())) // none while it is being registered
 			errs = append(errs, fmt.Errorf("%s %q: %w", spec.Kind, spec.Name, cmp.Or(err, tasks.ErrNotRegistered)))
@@ -73,15 +79,37 @@ func (d *desired) addSubscription(owner string, given *transport.Subscription, a
 	}
 	d.addTopic(sub.Topic)
 	d.subscriptions = append(d.subscriptions, &sub)
-	if other, taken := d.owner[sub.Name]; taken {
+	if other, taken := d.ownerOf(sub.Name); taken {
 		return fmt.Errorf("subscribers %q and %q have the same subscription %q: each would get a part of its messages", other, owner, sub.Name)
 	}
 	d.owner[sub.Name] = owner
 	return nil
 }
 
-// addKeepers adds the dead-letter topics, and sees that each has a subscription that keeps everything: a subscriber's,
-// else one of its own.
+// ownerOf finds whose subscription that is, by its id or its full name: the project that an id is of is not known here.
+func (d *desired) ownerOf(name string) (owner string, taken bool) {
+	for known, owner := range d.owner {
+		oneIsShort := transport.ResourceID(known) == known || transport.ResourceID(name) == name
+		if known == name || oneIsShort && transport.ResourceID(known) == transport.ResourceID(name) {
+			return owner, true
+		}
+	}
+	return "", false
+}
+
+// reachable refuses to have messages pushed to the endpoint that stands in for none.
+func reachable(cfg tasks.Config, name string, sub *transport.Subscription) error {
+	if sub.Push == nil || cfg.Audience != "" || cfg.Endpoint != "http://localhost" {
+		return nil
+	}
+	if _, err := transport.BrokerAs[transport.SubscriptionDeclarer](cfg.Broker); err == nil {
+		return nil // it pushes in this process
+	}
+	return fmt.Errorf("subscriber %q is pushed to, and Config.Endpoint is empty: set the URL where pushes arrive, or let it pull with pubsub.Pull", name)
+}
+
+// addKeepers adds the dead-letter topics, and sees that each, and each topic for quarantine, has a subscription that
+// keeps everything: a subscriber's, else one of its own.
 func (d *desired) addKeepers() error {
 	readers := map[string][]*transport.Subscription{} // by topic, those that get everything
 	for _, sub := range d.subscriptions {
@@ -91,11 +119,10 @@ func (d *desired) addKeepers() error {
 	}
 	var errs []error
 	done := map[string]bool{}
-	for _, sub := range d.subscriptions {
-		if sub.DeadLetter == nil || done[sub.DeadLetter.Topic] {
+	for _, topic := range d.kept() {
+		if done[topic] {
 			continue
 		}
-		topic := sub.DeadLetter.Topic
 		done[topic] = true
 		d.addTopic(topic)
 		for _, reader := range readers[topic] {
@@ -108,12 +135,23 @@ func (d *desired) addKeepers() error {
 			continue
 		}
 		k := keeperOf(topicSibling(topic), topic)
-		if owner, taken := d.owner[k.Name]; taken {
+		if owner, taken := d.ownerOf(k.Name); taken {
 			errs = append(errs, fmt.Errorf("subscriber %q: its subscription %q has the name of the one that keeps the dead letters of topic %q: choose another with pubsub.Subscription", owner, k.Name, topic))
 		}
 		d.keepers = append(d.keepers, k)
 	}
 	return errors.Join(errs...)
+}
+
+// kept lists the topics of which nothing may be lost.
+func (d *desired) kept() []string {
+	var topics []string
+	for _, sub := range d.subscriptions {
+		if sub.DeadLetter != nil {
+			topics = append(topics, sub.DeadLetter.Topic)
+		}
+	}
+	return append(topics, d.quarantines...)
 }
 
 // keeperOf is a subscription that keeps dead letters. It is no App's, and so never obsolete.

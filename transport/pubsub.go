@@ -38,7 +38,8 @@ type BatchPublisher interface {
 // Receiver delivers the messages of a subscription to h, several at a time, until ctx ends; h's nil
 // acknowledges, an error asks for redelivery. When ctx ends it takes no more, waits for the calls of h in
 // flight, whose contexts do not end with ctx, gives back what it holds, and returns nil. The lease of a message
-// is extended for as long as h runs.
+// is extended for as long as h runs. The message is h's own; what its Data and Attributes hold may be shared, and is
+// not to be changed.
 type Receiver interface {
 	Receive(ctx context.Context, subscription string, h func(context.Context, *Message) error) error
 }
