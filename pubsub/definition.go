@@ -47,8 +47,11 @@ func (d *definition) given(option, id string) {
 }
 
 func (d *definition) setCodec(c tasks.Codec) {
-	if d.codec = c; c == nil {
+	switch d.codec = c; {
+	case c == nil:
 		d.problem("WithCodec: the codec is nil")
+	case d.isRaw():
+		d.problem("WithCodec: Raw data knows no codec: leave the option out")
 	}
 }
 

@@ -19,7 +19,7 @@
 // validate is never acknowledged, unless tasks.Config.Quarantine has taken it.
 //
 // Outcomes are those of tasks: tasks.Discard acknowledges, tasks.RetryAfter is a nack, tasks.Snooze turns the message
-// into a task that runs later.
+// into a task that runs later. Tasks keep no order: what is snoozed is overtaken, even by what has its ordering key.
 //
 // # Names
 //

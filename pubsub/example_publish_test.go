@@ -38,7 +38,7 @@ func ExamplePublisher_PublishAll() {
 	_, got, stop := exampleApp(paid)
 	defer stop()
 
-	orders := []Order{{ID: 1, Total: "1.00"}, {ID: 2}, {ID: 3, Total: "3.00"}}
+	orders := []Order{{ID: 1, Total: "1.00"}, {ID: 2, Total: "2.00"}, {ID: 3}}
 	for i, r := range paid.PublishAll(context.Background(), orders, pubsub.OrderingKey("acme")) {
 		if r.Err != nil {
 			fmt.Println(orders[i].ID, r.Err)
@@ -47,9 +47,9 @@ func ExamplePublisher_PublishAll() {
 	fmt.Println(<-got)
 	fmt.Println(<-got)
 	// Output:
-	// 2 pubsub: publish orders: payload is not valid: total fails rule required
+	// 3 pubsub: publish orders: payload is not valid: total fails rule required
 	// {"id":1,"total":"1.00"} map[] "acme"
-	// {"id":3,"total":"3.00"} map[] "acme"
+	// {"id":2,"total":"2.00"} map[] "acme"
 }
 
 // To publish later is a task, so that it can wait, and is retried.

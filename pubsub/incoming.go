@@ -23,6 +23,15 @@ type inlet struct {
 	subscription *transport.Subscription
 }
 
+// Conflict refuses a second subscriber of one subscription: see tasks.Spec.
+func (in *inlet) Conflict(other any, whose string) error {
+	with, ok := other.(*inlet)
+	if !ok || !sameTopic(with.subscription.Name, in.subscription.Name) { // subscriptions are named as topics are
+		return nil
+	}
+	return fmt.Errorf("the subscription %q is that of %s already, and each would get a part of its messages: choose another with pubsub.Subscription", in.subscription.Name, whose)
+}
+
 func (d *subscriber) resolve(app *tasks.App) (*inlet, error) {
 	cfg := app.Config()
 	sub, err := d.subscriptionUnder(cfg)

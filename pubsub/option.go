@@ -43,14 +43,15 @@ func WithName(name string) Option {
 	return both{func(p *publisher) { p.setName(name) }, func(s *subscriber) { s.setName(name) }}
 }
 
-// WithCodec turns data into bytes and back, in place of tasks.Config.Codec. [Raw] data knows no codec.
+// WithCodec turns data into bytes and back, in place of tasks.Config.Codec. [Raw] data knows no codec: App.Register
+// refuses the option there.
 func WithCodec(c tasks.Codec) Option {
 	return both{func(p *publisher) { p.setCodec(c) }, func(s *subscriber) { s.setCodec(c) }}
 }
 
 // Ordered keeps the messages of one ordering key in order. A subscriber gets them one after the other, and one
 // that fails holds up those behind it; the subscription cannot be changed to that later, only replaced. A publisher
-// refuses messages without a key.
+// refuses messages without a key. Tasks keep no order: neither Enqueue, nor [ViaTasks], nor tasks.Snooze does.
 func Ordered() Option {
 	return both{func(p *publisher) { p.ordered = true }, func(s *subscriber) { s.ordered = true }}
 }
@@ -184,7 +185,9 @@ func Pull() SubscriberOption {
 }
 
 // MaxOutstanding bounds how many messages a [Pull] subscriber handles at a time, and how many bytes of data they
-// hold; 0 leaves one as it is. Default: 1000 messages and 1e9 bytes.
+// hold; 0 leaves one as it is. Default: 1000 messages and 1e9 bytes. Pub/Sub's client sends acknowledgements every
+// 100 ms and counts a message until then: n messages bound the rate to about 10 n a second, however fast they are
+// handled.
 func MaxOutstanding(messages, bytes int) SubscriberOption {
 	return subscriberOption(func(s *subscriber) {
 		if s.maxMessages, s.maxBytes = messages, bytes; messages < 0 || bytes < 0 {

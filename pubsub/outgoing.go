@@ -16,7 +16,12 @@ import (
 
 // message makes a message of boxed data, checked. topic, where it is not empty, wins over the publisher's.
 func (out *outlet) message(ctx context.Context, v any, topic string, c call) (*transport.Message, error) {
-	m := &transport.Message{Topic: topic, Attributes: c.attributes, OrderingKey: c.orderingKey}
+	return out.keyed(ctx, v, topic, c, orderingKey(v, c))
+}
+
+// keyed is message, once the ordering key is known.
+func (out *outlet) keyed(ctx context.Context, v any, topic string, c call, key key) (*transport.Message, error) {
+	m := &transport.Message{Topic: topic, Attributes: c.attributes, OrderingKey: key.text}
 	if m.Topic == "" {
 		if m.Topic = out.topic; m.Topic == "" {
 			return nil, fmt.Errorf("%w: the message has no topic: set Draft.Topic, or pubsub.Topic", tasks.ErrInvalid)
@@ -25,10 +30,8 @@ func (out *outlet) message(ctx context.Context, v any, topic string, c call) (*t
 	if err := out.encode(v, m); err != nil {
 		return nil, err
 	}
-	if m.OrderingKey == "" {
-		if k, ok := v.(interface{ OrderingKey() string }); ok {
-			m.OrderingKey = k.OrderingKey()
-		}
+	if key.err != nil {
+		return nil, key.err
 	}
 	if m.OrderingKey == "" && out.ordered {
 		return nil, fmt.Errorf("%w: the publisher is Ordered and the message has no ordering key: pass pubsub.OrderingKey, or give the type a method OrderingKey() string", tasks.ErrInvalid)
@@ -73,14 +76,25 @@ func (out *outlet) addHeaders(m *transport.Message, h map[string]string) {
 	}
 }
 
-// publishAll publishes n messages; results has one place for each.
-func (out *outlet) publishAll(ctx context.Context, n int, message func(i int) (*transport.Message, error), results []tasks.Result) {
+// publishAll publishes n messages of boxed data; results has one place for each. One that does not even get to the
+// broker fails those behind it with its ordering key, as the broker would.
+func (out *outlet) publishAll(ctx context.Context, n int, data func(i int) any, c call, results []tasks.Result) {
+	broken := map[string]error{} // ordering key -> why a message of it is not sent
 	ms := make([]*transport.Message, 0, n)
 	at := make([]int, 0, n) // where each message's result goes
 	for i := range n {
-		m, err := message(i)
+		v, own := data(i), c
+		key := orderingKey(v, c)
+		if cause := broken[key.text]; cause != nil {
+			results[i].Err = &transport.Error{Op: transport.OpPublish, Resource: fmt.Sprintf("topic %q", out.topic), Err: &followError{key.text, cause}}
+			continue
+		}
+		own.attributes = maps.Clone(c.attributes) // middleware may change them
+		m, err := out.keyed(ctx, v, "", own, key)
 		if err != nil {
-			results[i].Err = err
+			if results[i].Err = err; key.text != "" {
+				broken[key.text] = err
+			}
 			continue
 		}
 		ms, at = append(ms, m), append(at, i)

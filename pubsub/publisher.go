@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 
 	"github.com/typedtasks/typedtasks/internal/origin"
@@ -30,7 +29,7 @@ func NewPublisher[M any](opts ...PublisherOption) *Publisher[M] {
 // Publish validates m, publishes it and waits for the server's id of the message. A topic that does not exist is
 // created.
 //
-// Errors: *tasks.[tasks.ValidationError]; tasks.ErrNotRegistered and tasks.ErrAmbiguousApp; tasks.ErrTooLarge and
+// Errors: *[tasks.ValidationError]; tasks.ErrNotRegistered and tasks.ErrAmbiguousApp; tasks.ErrTooLarge and
 // tasks.ErrInvalid; tasks.ErrNoBroker; or the broker's, which alone leave open whether it was published.
 func (p *Publisher[M]) Publish(ctx context.Context, m M, opts ...PublishOption) (string, error) {
 	d := p.definition()
@@ -56,8 +55,10 @@ func (p *Publisher[M]) Publish(ctx context.Context, m M, opts ...PublishOption) 
 }
 
 // PublishAll publishes many in as few requests as the broker allows. The results come in the order of ms, one
-// each, whose Receipt.ID is the message's: one that fails hinders no other, except that the broker sends none behind
-// it with its ordering key.
+// each, whose Receipt.ID is the message's. One that fails, be it that it does not validate or that the broker refuses
+// it, fails those behind it with its ordering key, which are not sent, so that order is kept, and hinders no other.
+// Errors are those of Publish; of one that was not sent for another's sake it wraps the cause, and matches neither
+// tasks.ErrInvalid nor tasks.ErrTooLarge nor *[tasks.ValidationError]: the message itself may be sound.
 func (p *Publisher[M]) PublishAll(ctx context.Context, ms []M, opts ...PublishOption) []tasks.Result {
 	d := p.definition()
 	results := make([]tasks.Result, len(ms))
@@ -74,11 +75,10 @@ func (p *Publisher[M]) PublishAll(ctx context.Context, ms []M, opts ...PublishOp
 			o.publish(&c)
 		}
 	}
-	out.publishAll(ctx, len(ms), func(i int) (*transport.Message, error) {
-		m, own := ms[i], c
-		own.attributes = maps.Clone(c.attributes) // middleware may change them
-		return out.message(ctx, box(&m), "", own)
-	}, results)
+	out.publishAll(ctx, len(ms), func(i int) any {
+		m := ms[i]
+		return box(&m)
+	}, c, results)
 	for i := range results {
 		if err := results[i].Err; err != nil {
 			results[i].Err = d.failed("publish", err)
@@ -89,7 +89,8 @@ func (p *Publisher[M]) PublishAll(ctx context.Context, ms []M, opts ...PublishOp
 
 // Enqueue publishes m later: it is validated and encoded now, with the headers of ctx, and published by a task, which
 // is retried as its queue says: like any task it may run twice, and publish m twice. [Task] says when, and on which
-// queue. Errors as those of Publish and Task.Enqueue; a message over a task's 1 MiB (in base64) is tasks.ErrTooLarge.
+// queue. Tasks keep no order: messages of one ordering key are published as their tasks happen to run. Errors as those of
+// Publish and Task.Enqueue; a message over a task's 1 MiB (in base64) is tasks.ErrTooLarge.
 func (p *Publisher[M]) Enqueue(ctx context.Context, m M, opts ...EnqueueOption) (tasks.Receipt, error) {
 	d := p.definition()
 	out, err := d.under(ctx, &p.Binding)

@@ -19,7 +19,7 @@ const (
 	soakKeys     = 400
 	soakAlways   = 1 << 30 // failures of what fails each time
 	soakAttempts = 5
-	soakRefused  = 2 // of them, by an App that is shutting down
+	soakRefused  = 0 // of them, by an App that is shutting down
 )
 
 // soakEvent is one message of a key, which fails so often before it is done.

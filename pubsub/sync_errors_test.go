@@ -55,19 +55,6 @@ func TestSync_NothingToGoOn_IsAnError(t *testing.T) {
 	}
 }
 
-func TestSync_TwoSubscribersOfOneSubscription_IsAnError(t *testing.T) {
-	t.Parallel()
-	b := newSyncBroker(t)
-	_, err := pubsub.Sync(t.Context(), syncApp(t, b, syncAudit(pubsub.WithName("first")), syncAudit(pubsub.WithName("second"), pubsub.Topic("visits"))))
-	if err == nil || !strings.Contains(err.Error(), `subscribers "first" and "second" have the same subscription "audit"`) {
-		t.Errorf("error %v", err)
-	}
-	b.wantWrites()
-	if len(b.reads) > 0 {
-		t.Errorf("asked for %v", b.reads)
-	}
-}
-
 // An App that is shut down has let go of its definitions: what they declare is not obsolete for that.
 func TestSync_AfterShutdown_DeletesNothing(t *testing.T) {
 	t.Parallel()

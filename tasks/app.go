@@ -77,6 +77,8 @@ type route struct {
 	timeout time.Duration
 	def     *definition // nil where the definition is no task
 
+	nameless bool // it stands in for a definition that does not exist
+
 	base    *settings // what the options of a call go over
 	queue   string
 	header  http.Header // shared, never changed
@@ -162,7 +164,7 @@ func (a *App) Register(defs ...Definition) error {
 			taken[path] = owner(d.Spec())
 		}
 	}
-	values := make([]any, len(defs))
+	values, before := make([]any, len(defs)), a.resolvedBefore()
 	for i, d := range defs {
 		if isNil(d) {
 			errs = append(errs, fmt.Errorf("definition %d is nil", i+1))
@@ -179,6 +181,10 @@ func (a *App) Register(defs ...Definition) error {
 			var err error
 			if values[i], err = s.Resolve(a); err != nil {
 				wrong = append(wrong, each(err)...)
+			} else {
+				if wrong = conflicts(values[i], before); len(wrong) == 0 {
+					before = addResolved(before, s, values[i])
+				}
 			}
 		}
 		for _, err := range wrong {
@@ -197,14 +203,14 @@ func (a *App) Register(defs ...Definition) error {
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("tasks: register: %w", err)
 	}
-	before := a.defs
+	old := a.defs
 	a.defs = all
 	a.rebuild()
 	for i, d := range defs {
 		d.binding().bind(a, values[i])
 	}
 	if err := a.start(defs); err != nil {
-		a.defs = before
+		a.defs = old
 		a.rebuild()
 		for _, d := range defs {
 			d.binding().unbind(a)

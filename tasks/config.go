@@ -105,7 +105,7 @@ type Config struct {
 type SubscriberDefaults struct {
 	MaxRetries             int           // delivery attempts before dead-lettering, 5 to 100
 	MinBackoff, MaxBackoff time.Duration // up to 600 s
-	Expiration             time.Duration // of an idle subscription, at least 24 h
+	Expiration             time.Duration // of an idle subscription, at least 24 h, or transport.NeverExpires
 }
 
 // Authenticator decides whether a request may deliver. A nil error lets it pass; one matching [ErrForbidden] is
@@ -253,8 +253,8 @@ func (d SubscriberDefaults) validate() error {
 	if d.MaxBackoff > 0 && d.MinBackoff > d.MaxBackoff {
 		refuse("MinBackoff %s is greater than MaxBackoff %s", d.MinBackoff, d.MaxBackoff)
 	}
-	if d.Expiration != 0 && d.Expiration < minExpiration {
-		refuse("Expiration %s is less than %s", d.Expiration, minExpiration)
+	if d.Expiration != 0 && d.Expiration != transport.NeverExpires && d.Expiration < minExpiration {
+		refuse("Expiration %s is less than %s; transport.NeverExpires keeps subscriptions for ever", d.Expiration, minExpiration)
 	}
 	return errors.Join(errs...)
 }

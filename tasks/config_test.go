@@ -136,7 +136,8 @@ func TestNewApp_BadConfig_NamesTheField(t *testing.T) {
 		{subscriber(tasks.SubscriberDefaults{MinBackoff: time.Hour}), []string{"Config.Subscriber: MinBackoff 1h0m0s", "10m0s"}},
 		{subscriber(tasks.SubscriberDefaults{MaxBackoff: -1}), []string{"Config.Subscriber: MaxBackoff", "0 to 10m0s"}},
 		{subscriber(tasks.SubscriberDefaults{MinBackoff: 9, MaxBackoff: 8}), []string{"Config.Subscriber: MinBackoff 9ns", "MaxBackoff 8ns"}},
-		{subscriber(tasks.SubscriberDefaults{Expiration: time.Hour}), []string{"Config.Subscriber: Expiration 1h0m0s", "24h0m0s"}},
+		{subscriber(tasks.SubscriberDefaults{Expiration: time.Hour}), []string{"Config.Subscriber: Expiration 1h0m0s", "24h0m0s; transport.NeverExpires"}},
+		{subscriber(tasks.SubscriberDefaults{Expiration: -2}), []string{"Config.Subscriber: Expiration -2ns", "24h0m0s"}},
 	} {
 		t.Run(c.wants[0], func(t *testing.T) {
 			t.Parallel()

@@ -39,7 +39,9 @@ type Spec struct {
 	Err     error // what is wrong with the definition
 
 	// Resolve makes of the definition what holds under one App, names say, or tells what is wrong with it there;
-	// see [Binding.Resolved]. It must change nothing, and neither register nor list definitions.
+	// see [Binding.Resolved]. It must change nothing, and neither register nor list definitions. Where the value has a
+	// method Conflict(other any, whose string) error, Register calls it with the value of each definition before it
+	// that has one too, and that definition's kind and name (`subscriber "audit"`); an error refuses the definition.
 	Resolve func(*App) (any, error)
 	// Start is called once the definition is registered, before Register returns. Its error undoes the registration
 	// of all that were registered with it, but not their Starts. It must not register or list definitions either.

@@ -25,7 +25,7 @@ const envPrefix = "CLOUD_TASKS_"
 //	TASKS_PATH SUBSCRIPTIONS_PATH ENQUEUE_RETRY_CODES ENQUEUE_RETRY_{INITIAL,MAXIMUM,MULTIPLIER,DEADLINE}
 //	SUBSCRIBER_{MAX_RETRIES,MIN_BACKOFF,MAX_BACKOFF,EXPIRATION}
 //
-// Durations are seconds ("90", "0.5") or Go's ("1m30s"), lists are separated by commas, codes are gRPC's names
+// Durations are seconds ("90", "0.5") or Go's ("1m30s"), SUBSCRIBER_EXPIRATION may be "never" too, lists are separated by commas, codes are gRPC's names
 // ("UNAVAILABLE") or numbers. The error joins every bad value, each naming the variable, the value and what is
 // allowed.
 func ConfigFromEnv() (Config, error) {
@@ -52,7 +52,7 @@ func ConfigFromEnv() (Config, error) {
 			MaxRetries: e.whole("SUBSCRIBER_MAX_RETRIES", minDeliveryAttempts, maxDeliveryAttempts),
 			MinBackoff: e.duration("SUBSCRIBER_MIN_BACKOFF", 0, maxSubscriberBackoff),
 			MaxBackoff: e.duration("SUBSCRIBER_MAX_BACKOFF", 0, maxSubscriberBackoff),
-			Expiration: e.duration("SUBSCRIBER_EXPIRATION", minExpiration, math.MaxInt64),
+			Expiration: e.expiration("SUBSCRIBER_EXPIRATION"),
 		},
 	}
 	e.ordered("ENQUEUE_RETRY_INITIAL", c.EnqueueRetry.Initial, "ENQUEUE_RETRY_MAXIMUM", c.EnqueueRetry.Maximum)
@@ -122,8 +122,22 @@ func (e *env) list(name string) []string {
 	return items
 }
 
+// expiration reads a duration, or that there is none.
+func (e *env) expiration(name string) time.Duration {
+	const never = "never"
+	if strings.EqualFold(e.text(name), never) {
+		return transport.NeverExpires
+	}
+	return e.durationOr(name, minExpiration, math.MaxInt64, strconv.Quote(never))
+}
+
 // duration reads one between least and most; most the greatest there is means no limit.
 func (e *env) duration(name string, least, most time.Duration) time.Duration {
+	return e.durationOr(name, least, most, "")
+}
+
+// durationOr names in its error what else its caller takes, if that is not empty.
+func (e *env) durationOr(name string, least, most time.Duration, other string) time.Duration {
 	s := e.text(name)
 	if s == "" {
 		return 0
@@ -139,6 +153,9 @@ func (e *env) duration(name string, least, most time.Duration) time.Duration {
 		allowed := fmt.Sprintf(`seconds such as "90" or a duration such as "1m30s", at least %s`, least)
 		if most != math.MaxInt64 {
 			allowed += fmt.Sprintf(" and at most %s", most)
+		}
+		if other != "" {
+			allowed += ", or " + other
 		}
 		e.bad(name, s, allowed)
 		return 0

@@ -12,6 +12,7 @@ import (
 
 	"github.com/typedtasks/typedtasks/backoff"
 	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/transport"
 )
 
 // enqEnv sets variables, and clears all others that ConfigFromEnv reads.
@@ -65,6 +66,19 @@ func TestConfigFromEnv_All(t *testing.T) {
 	}
 }
 
+func TestConfigFromEnv_SubscribersThatNeverExpire(t *testing.T) {
+	for _, word := range []string{"never", " Never "} {
+		enqEnv(t, map[string]string{"SUBSCRIBER_EXPIRATION": word, "EAGER": "true"})
+		c := enqMust(tasks.ConfigFromEnv())(t)
+		if c.Subscriber.Expiration != transport.NeverExpires {
+			t.Errorf("%q is %s", word, c.Subscriber.Expiration)
+		}
+		if _, err := tasks.NewApp(c); err != nil {
+			t.Errorf("NewApp does not take it: %v", err)
+		}
+	}
+}
+
 func TestConfigFromEnv_Eager_TakesTheUsualWords(t *testing.T) {
 	for value, want := range map[string]bool{"1": true, "t": true, "TRUE": true, "yes": true, "On": true, "0": false, "f": false, "False": false, "no": false, "OFF": false} {
 		enqEnv(t, map[string]string{"EAGER": value})
@@ -113,7 +127,9 @@ func TestConfigFromEnv_BadValue_NamesVariableValueAndWhatIsAllowed(t *testing.T)
 		{"SUBSCRIBER_MAX_RETRIES", "5.5", "whole number"},
 		{"SUBSCRIBER_MIN_BACKOFF", "601", "at most 10m0s"},
 		{"SUBSCRIBER_MAX_BACKOFF", "1h", "at most 10m0s"},
-		{"SUBSCRIBER_EXPIRATION", "1h", "at least 24h"},
+		{"SUBSCRIBER_EXPIRATION", "1h", `at least 24h0m0s, or "never"`},
+		{"SUBSCRIBER_EXPIRATION", "-1ns", `or "never"`},
+		{"MAXIMUM_ETA_TASK", "never", "at most 720h0m0s"},
 	} {
 		t.Run(c.name+"="+c.value, func(t *testing.T) {
 			enqEnv(t, map[string]string{c.name: c.value})

@@ -28,3 +28,11 @@ var (
 	// ErrInvalid: an option is out of range or does not go with another; the cause names it.
 	ErrInvalid = transport.ErrInvalid
 )
+
+// refusedError is what a delivery gets that came after Shutdown. Brokers in this process look for the method NotTaken
+// of the error itself: they keep the message and count no attempt.
+type refusedError struct{}
+
+func (refusedError) Error() string  { return "tasks: " + ErrShutdown.Error() }
+func (refusedError) Unwrap() error  { return ErrShutdown }
+func (refusedError) NotTaken() bool { return true }

@@ -87,7 +87,7 @@ func (a *App) serveLocal(ctx context.Context, d *transport.Delivery, src source)
 		return a.unknown(ctx, d, src)
 	}
 	if src == inProcess && !a.gate.enter() { // eager work belongs to who called it
-		return http.StatusServiceUnavailable, 0, fmt.Errorf("tasks: %w", ErrShutdown)
+		return http.StatusServiceUnavailable, 0, refusedError{}
 	}
 	if src == inProcess {
 		defer a.gate.leave()

@@ -23,7 +23,7 @@ func (a *App) Deliver(ctx context.Context, d Definition, m *transport.Message) e
 		return fmt.Errorf("tasks: %w with %s", ErrNotRegistered, a)
 	}
 	if !a.gate.enter() {
-		return fmt.Errorf("tasks: %w", ErrShutdown)
+		return refusedError{}
 	}
 	defer a.gate.leave()
 	run := lazyctx.WithDeadline(ctx, time.Now().Add(rt.timeout))

@@ -3,8 +3,8 @@ package tasks_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -208,14 +208,17 @@ func TestServeLocal_DeliveryOfAMessage_IsNotChanged(t *testing.T) {
 func TestServeLocal_MessageToNobody_IsQuarantined(t *testing.T) {
 	t.Parallel()
 	var kept []tasks.Quarantined
-	local := &dlvLocal{}
-	dlvApp(t, tasks.Config{Transport: local, Quarantine: dlvKeep(&kept)})
+	local, log := &dlvLocal{}, &dlvLog{}
+	dlvApp(t, tasks.Config{Transport: local, Quarantine: dlvKeep(&kept), Logger: slog.New(log)})
 	m := &transport.Message{ID: "11", Data: []byte(dlvBody)}
 	status, _, err := local.handler(t.Context(), &transport.Delivery{Task: transport.Task{URL: "https://shop.example.com/subscriptions/nobody"}, Attempt: 1, Message: m})
 	if status != http.StatusAccepted || len(kept) != 1 || string(kept[0].Body) != msgPushed(m) || kept[0].Name != "nobody" {
 		t.Errorf("answered %d, %v, kept %+v", status, err, kept)
 	}
-	if !strings.Contains(kept[0].Reason.Error(), `"nobody" is registered`) {
-		t.Errorf("the reason is %v", kept[0].Reason)
+	if reason := kept[0].Reason.Error(); reason != `no subscriber "nobody" is registered` || kept[0].Kind != "" {
+		t.Errorf("the reason is %s, the kind %q", reason, kept[0].Kind)
+	}
+	if rs := log.taken(); len(rs) != 1 || rs[0].message != "message quarantined" || rs[0].attrs["subscriber"] != "nobody" || rs[0].attrs["task"] != "" {
+		t.Errorf("logged %+v", rs)
 	}
 }

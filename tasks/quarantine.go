@@ -89,13 +89,19 @@ func (r *run) quarantine(v verdict) verdict {
 	if r.app.cfg.Quarantine == nil {
 		return v
 	}
-	m := r.metadata()
+	m, kind, key := r.metadata(), r.route.spec.Kind, "task"
+	if r.isMessage() {
+		key = "subscriber"
+	}
+	if r.route.nameless {
+		kind = ""
+	}
 	err := r.app.offer(r, Quarantined{
-		Name: r.route.spec.Name, Kind: r.route.spec.Kind, ID: m.ID, Queue: m.Queue, Attempt: m.Attempt, Reason: v.err,
+		Name: r.route.spec.Name, Kind: kind, ID: m.ID, Queue: m.Queue, Attempt: m.Attempt, Reason: v.err,
 	}, r.delivery)
 	if err != nil { // its text is for the log alone: v's may be answered
 		r.app.cfg.Logger.LogAttrs(r, slog.LevelError, "tasks: not quarantined",
-			slog.String("task", r.route.spec.Name), slog.String("id", m.ID), slog.Any("error", err))
+			slog.String(key, r.route.spec.Name), slog.String("id", m.ID), slog.Any("error", err))
 		return v
 	}
 	v.outcome = OutcomeQuarantined
@@ -140,7 +146,7 @@ func (a *App) exhausted(ctx context.Context, rt *route, d *transport.Delivery) (
 func (a *App) unknown(ctx context.Context, d *transport.Delivery, src source) (int, time.Duration, error) {
 	rt := a.nameless(d.URL)
 	r := &run{Context: ctx, app: a, route: rt, delivery: d, source: src}
-	v := r.quarantine(verdict{outcome: OutcomeRejected, err: fmt.Errorf("no task %q is registered", rt.spec.Name)})
+	v := r.quarantine(verdict{outcome: OutcomeRejected, err: fmt.Errorf("no %s is registered", describe(rt.spec))})
 	r.log(v)
 	if v.outcome == OutcomeQuarantined {
 		return http.StatusAccepted, 0, v.err
@@ -148,11 +154,15 @@ func (a *App) unknown(ctx context.Context, d *transport.Delivery, src source) (i
 	return http.StatusNotFound, 0, v.err
 }
 
-// nameless stands in for the route of a delivery that has none.
+// nameless stands in for the route of a delivery that has none. Its kind is what the path is for.
 func (a *App) nameless(url string) *route {
 	path := strings.TrimPrefix(url, a.cfg.Endpoint)
-	_, name, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	return &route{spec: Spec{Name: name}, queue: a.cfg.Queue, timeout: transport.DefaultTimeout}
+	section, name, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	kind := KindTask
+	if section == a.cfg.SubscriptionsPath {
+		kind = KindSubscriber
+	}
+	return &route{spec: Spec{Kind: kind, Name: name}, nameless: true, queue: a.cfg.Queue, timeout: transport.DefaultTimeout}
 }
 
 // offer hands q over, with a copy of what it takes from d. It outlives the run's deadline, which may be why

@@ -124,6 +124,38 @@ func TestRegister_StartThatFails_UndoesIt(t *testing.T) {
 	}
 }
 
+// rslvSeat goes with no other of its number.
+type rslvSeat int
+
+func (s rslvSeat) Conflict(other any, whose string) error {
+	if other == any(s) {
+		return fmt.Errorf("seat %d is that of %s", s, whose)
+	}
+	return nil
+}
+
+func TestRegister_ValuesThatConflict_AreRefused(t *testing.T) {
+	t.Parallel()
+	app := dlvApp(t, tasks.Config{})
+	first, second := rslvDef("first", rslvAs(rslvSeat(1), nil), nil), rslvDef("second", rslvAs(rslvSeat(2), nil), nil)
+	plain, also := rslvDef("plain", rslvAs(1, nil), nil), rslvDef("also", rslvAs(1, nil), nil) // without the method
+	wrong := rslvDef("wrong", rslvAs(rslvSeat(3), errors.New("no name")), nil)
+	third, fourth := rslvDef("third", rslvAs(rslvSeat(3), nil), nil), rslvDef("fourth", rslvAs(rslvSeat(1), nil), nil)
+	err := app.Register(first, plain, also, wrong, third, fourth, second)
+	enqSays(t, err, `subscriber "wrong": no name`, `subscriber "fourth": seat 1 is that of subscriber "first"`)
+	if n := strings.Count(err.Error(), "seat"); n != 1 { // what does not resolve holds no seat
+		t.Errorf("%d conflicts, want 1:\n%v", n, err)
+	}
+	rslvGone(t, app, first, second, plain, also, wrong, third, fourth)
+	if err := app.Register(first, plain, also); err != nil {
+		t.Fatal(err)
+	}
+	enqSays(t, app.Register(second, fourth), `subscriber "fourth": seat 1 is that of subscriber "first"`)
+	if err := app.Register(second); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRegister_ChecksHowMessagesBecomeTasks(t *testing.T) {
 	t.Parallel()
 	anything := func(error) bool { return true }

@@ -19,7 +19,7 @@ func TestGolden_PublishersAndSubscribers_PinTheirNames(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "golden")
 	rec := tasktest.NewWith(t, tasks.Config{Name: "shop"},
 		pubsub.NewPublisher[Paid](pubsub.Ordered()), dynamic,
-		pubsub.NewPublisher[pubsub.Raw](pubsub.WithName("Bytes"), pubsub.Topic("projects/billing/topics/bytes"), pubsub.WithCodec(reversed{})),
+		pubsub.NewPublisher[pubsub.Raw](pubsub.WithName("Bytes"), pubsub.Topic("projects/billing/topics/bytes")),
 		audit(ignore[Paid], pubsub.Filter(`attributes.region  =  "emea" AND attributes:b`), pubsub.Ordered(), pubsub.WithCodec(reversed{})),
 		pubsub.NewSubscriber(ignore[Order], pubsub.Topic("orders"), pubsub.Subscription("plain")),
 	)

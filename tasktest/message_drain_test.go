@@ -214,7 +214,7 @@ func TestDrain_MessageOfAnUnknownPath_SaysSo(t *testing.T) {
 	}
 	slices.Sort(got)
 	if want := []string{
-		`http://localhost/subscriptions/Unknown, id 1 on "unknown", after 5 attempts, now in "dead": no task "Unknown" is registered`,
+		`http://localhost/subscriptions/Unknown, id 1 on "unknown", after 5 attempts, now in "dead": no subscriber "Unknown" is registered`,
 		`https://else.example.com, id 1 on "elsewhere", after 5 attempts, now in "dead": nobody serves https://else.example.com`,
 		`https://odd.example.com, id 1 on "odd", after 5 attempts, now in "dead": answered with 203`,
 		`nobodys, id 1 on "nobodys", after 5 attempts, now in "dead": no subscriber of subscription "nobodys" is registered`,

@@ -11,8 +11,11 @@
 //
 // # Where it differs from Pub/Sub
 //
-// Pauses have no jitter, and the push backoff is each message's own instead of the subscription's. Attempts are
-// counted exactly. Subscriptions do not expire, and there are no snapshots. A topic retains nothing.
+// Pauses have no jitter, and the push backoff is each message's own instead of the subscription's. Where there is a
+// retry policy, its pause alone counts; the platform takes the larger of it and its push backoff. Of an ordering key
+// one message at a time is out, for pulls too, of which the platform hands several out at once. Attempts are counted
+// exactly, and what was not taken is none. Subscriptions do not expire, and there are no snapshots. A topic retains
+// nothing.
 //
 // # Manual mode
 //
@@ -61,8 +64,9 @@ type Config struct {
 	Describe func(subscription string) (id, project string)
 }
 
-// Pusher delivers one message to a push subscription; nil acknowledges, an error is a nack, and so is a panic. ctx
-// ends at the ack deadline. m is the Pusher's own; s must not be changed.
+// Pusher delivers one message to a push subscription; nil acknowledges, an error is a nack, and so is a panic; one
+// that is [NotTaken] gives the message back for 100 ms. ctx ends at the ack deadline. m is the Pusher's own; s must
+// not be changed.
 type Pusher func(ctx context.Context, s *transport.Subscription, m *transport.Message) error
 
 // Broker holds topics and subscriptions. Their names are whatever strings its face gives them. It is safe for

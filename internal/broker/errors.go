@@ -21,6 +21,14 @@ var (
 	errLease    = errors.New("no lease has this ack id (any more): it was settled, or it ran out")
 )
 
+// NotTaken reports whether a handler's error says that nobody has looked at the message, and that it is to be given
+// back: no attempt is counted. Such an error has a method NotTaken that returns true. It must have it itself: what it
+// wraps may be the handler's own trouble with somebody else.
+func NotTaken(err error) bool {
+	e, ok := err.(interface{ NotTaken() bool })
+	return ok && e.NotTaken()
+}
+
 func topicError(op, name string, kind transport.Kind, cause error) error {
 	return &transport.Error{Op: op, Resource: fmt.Sprintf("topic %q", name), Kind: kind, Err: cause}
 }

@@ -58,10 +58,10 @@ func (s *subscription) ack(e *entry, now int64) {
 	s.retire(e, now)
 }
 
-// giveBack ends e's lease as if it had not been.
-func (s *subscription) giveBack(e *entry, now int64) {
+// giveBack ends e's lease as if it had not been. The next may begin at the time at.
+func (s *subscription) giveBack(e *entry, at int64) {
 	s.unlease(e)
-	s.wait(e, now)
+	s.wait(e, at)
 }
 
 // fail ends e's lease with a failure. It reports whether e went to the dead-letter topic.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/typedtasks/typedtasks/internal/lazyctx"
+	settings "github.com/typedtasks/typedtasks/internal/subscription"
 )
 
 // work is the life of a goroutine that pushes: it pushes what may be pushed, and ends when nothing may.
@@ -57,7 +58,8 @@ func (s *subscription) leaseToPush(e *entry, now int64) ticket {
 }
 
 // conclude settles what was pushed, or handled by a Receive. It reports whether that came late: the lease had run
-// out, and err counts for nothing.
+// out, and err counts for nothing. What was not taken can go at once to another Receive: the one that gave it back
+// rests. A push has nobody else to go to, and waits.
 func (s *subscription) conclude(t *ticket, err error) (late bool) {
 	now := s.b.now()
 	if !s.gone {
@@ -67,6 +69,10 @@ func (s *subscription) conclude(t *ticket, err error) (late bool) {
 		case late:
 		case err == nil:
 			s.ack(t.e, now)
+		case NotTaken(err) && t.e.pushed:
+			s.giveBack(t.e, now+int64(settings.MinPushBackoff))
+		case NotTaken(err):
+			s.giveBack(t.e, now)
 		default:
 			s.fail(t.e, now)
 		}

@@ -17,9 +17,13 @@ const (
 	DefaultMaxExtension           = time.Hour
 )
 
+// restTime is how long a Receive takes nothing after its handler has not taken a message.
+const restTime = 100 * time.Millisecond
+
 // Receive delivers a subscription's messages to h, each in a goroutine of its own, until ctx ends; see
 // transport.Receiver. h's error, a panic, or taking longer than s.MaxExtension, when the context of h ends, is a
-// nack. A negative number in s means no limit, a negative MaxExtension the subscription's ack deadline.
+// nack. An error that is [NotTaken] gives the message back, and the Receive takes none for 100 ms. A negative number
+// in s means no limit, a negative MaxExtension the subscription's ack deadline.
 //
 // It returns nil after ctx, ErrNotFound where there is no such subscription or it is deleted meanwhile, ErrClosed
 // from Shutdown on, which waits for the calls of h. In each case h is not running any more.
@@ -78,25 +82,40 @@ func limit(n, fallback int) int {
 
 func (r *receiver) loop(ctx context.Context, p pull) error {
 	p.hold = r.hold
-	for {
+	for r.rest(ctx) {
 		var ok bool
 		if p.max, p.maxBytes, ok = r.room(ctx); !ok {
-			return nil
+			continue
 		}
 		tickets, err := r.s.await(ctx, p)
-		if err != nil || len(tickets) == 0 {
+		if err != nil {
 			return err
 		}
 		for i := range tickets {
 			t := &tickets[i]
 			if !r.admit(ctx, len(t.m.data)) {
 				r.s.returnAll(tickets[i:])
-				return nil
+				break
 			}
 			r.running.Add(1)
 			go r.handle(*t)
 		}
 	}
+	return nil
+}
+
+// rest waits for a while where a message was not taken. It reports false when ctx has ended.
+func (r *receiver) rest(ctx context.Context) bool {
+	if r.wasRefused() {
+		over := make(chan struct{})
+		timer := r.s.b.clock.AfterFunc(restTime, func() { close(over) })
+		defer timer.Stop()
+		select {
+		case <-over:
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err() == nil
 }
 
 // handle calls h with one message.
@@ -113,6 +132,9 @@ func (r *receiver) handle(t ticket) {
 	defer ctx.Cancel()
 	if ctx.Err() == nil { // else it has waited for too long to be admitted
 		err = guard(func() error { return r.h(ctx, t.message()) })
+	}
+	if NotTaken(err) {
+		r.refuse() // before the message can be had again
 	}
 }
 
@@ -140,9 +162,11 @@ type flow struct {
 
 	mu              sync.Mutex
 	messages, bytes int
+	refused         bool // a message was not taken, and there was no rest since
 }
 
-// room waits until a message may be taken, and tells how much may. It reports false when ctx ends first.
+// room waits until a message may be taken, and tells how much may. It reports false when ctx ends first, or a rest
+// is due.
 func (f *flow) room(ctx context.Context) (messages, bytes int, ok bool) {
 	ok = f.await(ctx, func() bool {
 		messages, bytes = f.maxMessages-f.messages, f.maxBytes-f.bytes
@@ -152,6 +176,7 @@ func (f *flow) room(ctx context.Context) (messages, bytes int, ok bool) {
 }
 
 // admit waits until size bytes fit, and counts them. What is larger than the limit fits when nothing else is there.
+// It reports false as room does.
 func (f *flow) admit(ctx context.Context, size int) bool {
 	return f.await(ctx, func() bool {
 		if f.bytes > 0 && size > f.maxBytes-f.bytes {
@@ -174,13 +199,30 @@ func (f *flow) free(size int) {
 	}
 }
 
+// refuse makes a rest due.
+func (f *flow) refuse() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refused = true
+}
+
+// wasRefused reports whether a rest is due, which it is no longer then.
+func (f *flow) wasRefused() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	was := f.refused
+	f.refused = false
+	return was
+}
+
 func (f *flow) await(ctx context.Context, cond func() bool) bool {
 	for ctx.Err() == nil {
 		f.mu.Lock()
-		ok := cond()
+		refused := f.refused
+		ok := !refused && cond()
 		f.mu.Unlock()
-		if ok {
-			return true
+		if ok || refused {
+			return ok
 		}
 		select {
 		case <-f.freed:

@@ -17,6 +17,7 @@ type subscription struct {
 	filter *filter.Filter
 	serial uint64 // part of ack ids
 	gone   bool   // deleted
+	keeper bool   // of dead letters, made beside a subscription that was put
 
 	waiting, leases timeHeap
 	keys            map[string]*key
@@ -110,12 +111,13 @@ func (b *Broker) find(op, name string) (*subscription, error) {
 }
 
 // subscribe makes a subscription to a topic that exists.
-func (b *Broker) subscribe(cfg *transport.Subscription, f *filter.Filter) {
+func (b *Broker) subscribe(cfg *transport.Subscription, f *filter.Filter) *subscription {
 	b.serial++
 	s := &subscription{b: b, cfg: cfg, filter: f, serial: b.serial}
 	b.subs[cfg.Name] = s
 	t := b.topics[cfg.Topic]
 	t.subs = append(t.subs, s)
+	return s
 }
 
 // remove takes s out of the broker with all that it holds.

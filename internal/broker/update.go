@@ -27,45 +27,9 @@ func (b *Broker) UpdateSubscription(s *transport.Subscription, fields ...transpo
 	if err != nil {
 		return subError(transport.OpUpdate, s.Name, transport.KindInvalid, err)
 	}
+	known.keeper = false // it is somebody's
 	known.reconfigure(cfg)
 	return nil
-}
-
-// PutSubscription makes a subscription, its topic, and its dead-letter topic with a subscription of the same name
-// that never expires, as far as they do not exist. One that exists gets the settings of s. Where its topic, filter
-// or ordering differs, it is replaced, and its backlog lost. ErrInvalid.
-func (b *Broker) PutSubscription(s *transport.Subscription) error {
-	cfg, f, err := settings.Resolve(s)
-	if err != nil {
-		return subError(transport.OpCreate, s.Name, transport.KindInvalid, err)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	known := b.subs[cfg.Name]
-	if known != nil && (known.cfg.Topic != cfg.Topic || known.cfg.Filter != cfg.Filter || known.cfg.Ordered != cfg.Ordered) {
-		known.remove()
-		known = nil
-	}
-	b.makeTopic(cfg.Topic)
-	if known == nil {
-		b.subscribe(cfg, f)
-	}
-	if cfg.DeadLetter != nil {
-		b.keepDeadLetters(cfg.DeadLetter.Topic)
-	}
-	if known != nil {
-		known.reconfigure(cfg) // after its dead-letter topic: something may go there at once
-	}
-	return nil
-}
-
-func (b *Broker) keepDeadLetters(topic string) {
-	b.makeTopic(topic)
-	if b.subs[topic] != nil {
-		return
-	}
-	cfg, f, _ := settings.Resolve(&transport.Subscription{Name: topic, Topic: topic, Expiration: transport.NeverExpires}) // none of it is out of range
-	b.subscribe(cfg, f)
 }
 
 // setField sets one field of to. It reports false for what is none.

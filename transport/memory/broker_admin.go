@@ -9,15 +9,49 @@ import (
 	"github.com/typedtasks/typedtasks/transport"
 )
 
-// DeclareSubscription implements [transport.SubscriptionDeclarer]. The dead-letter topic gets a subscription of its
-// own name that never expires. A subscription whose topic, filter or ordering differs from what was declared before
-// is replaced, and what waits in it is lost. [transport.ErrInvalid].
+// DeclareSubscription implements [transport.SubscriptionDeclarer]. A dead-letter topic that no subscription without a
+// filter reads gets one of its own name that never expires; it goes when such a one is declared, if nothing is in it.
+// A subscription whose topic, filter or ordering differs from what was declared before is replaced, and what waits in
+// it is lost.
+//
+// [transport.ErrInvalid]. [transport.ErrExists] for a subscription of another App, going by the label typedtasks-app:
+// one that is pulled, until it is deleted; one that is pushed, for as long as somebody serves its endpoint.
 func (t *Transport) DeclareSubscription(s *transport.Subscription) error {
 	s, err := local(transport.OpCreate, s)
 	if err != nil {
 		return err
 	}
+	t.declaring.Lock()
+	defer t.declaring.Unlock()
+	if err := t.checkOwner(s); err != nil {
+		return err
+	}
 	return t.broker.PutSubscription(s)
+}
+
+// appLabel names the App that a subscription belongs to. Package pubsub sets it.
+const appLabel = "typedtasks-app"
+
+// checkOwner answers ErrExists where a subscription belongs to an App that another one would take it from.
+func (t *Transport) checkOwner(s *transport.Subscription) error {
+	known, err := t.broker.Subscription(s.Name)
+	if err != nil {
+		return nil // there is none
+	}
+	owner, taker := known.Labels[appLabel], s.Labels[appLabel]
+	if owner == "" || taker == "" || owner == taker {
+		return nil
+	}
+	if known.Push != nil {
+		if s.Push != nil && s.Push.Endpoint == known.Push.Endpoint {
+			return nil // which one serves at a time
+		}
+		if t.engine.Handler(known.Push.Endpoint) == nil {
+			return nil // the owner was shut down
+		}
+	}
+	err = fmt.Errorf("it belongs to the App %q, and %q would take its messages: name another subscription, or delete this one first", owner, taker)
+	return &transport.Error{Op: transport.OpCreate, Resource: fmt.Sprintf("subscription %q", s.Name), Kind: transport.KindExists, Err: err}
 }
 
 // Topic implements [transport.BrokerAdmin].

@@ -38,8 +38,10 @@
 // must exist, or what failed too often is retried on.
 //
 // It differs from Pub/Sub in this: the pauses have no jitter; those of push are the message's own and do not slow the
-// subscription down; attempts are counted exactly; subscriptions do not expire; there is no seek and no snapshot.
-// Names are ids; of a full name the last part counts.
+// subscription down, and where there is a retry policy, its pause alone counts, not the larger of it and that of push;
+// of an ordering key one message at a time is out, for pulls too; attempts are counted exactly, and what came to an App
+// that is shutting down is none; subscriptions do not expire; there is no seek and no snapshot. Names are ids; of a
+// full name the last part counts.
 //
 // # Concurrency
 //
@@ -65,6 +67,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/typedtasks/typedtasks/internal/broker"
@@ -76,6 +79,8 @@ import (
 type Transport struct {
 	engine *engine.Engine
 	broker *broker.Broker
+
+	declaring sync.Mutex // so that of two Apps one is the first
 }
 
 // New returns a transport without tasks or topics. By default a queue comes into being with its first task, has no rate

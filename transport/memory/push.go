@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/typedtasks/typedtasks/internal/broker"
 	"github.com/typedtasks/typedtasks/internal/serving"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -23,6 +24,8 @@ func (t *Transport) push(ctx context.Context, s *transport.Subscription, m *tran
 	switch {
 	case serving.Acknowledges(status):
 		return nil
+	case broker.NotTaken(err):
+		return err // as it is, or it would be an attempt
 	case err != nil:
 		return fmt.Errorf("the handler answered %d: %w", status, err)
 	default:
