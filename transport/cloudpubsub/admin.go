@@ -25,7 +25,7 @@ func (b *Broker) Topic(ctx context.Context, name string) (*transport.Topic, erro
 	}
 	p, err := b.client.TopicAdminClient.GetTopic(ctx, &pubsubpb.GetTopicRequest{Topic: full})
 	if err != nil {
-		return nil, failed(ctx, transport.OpGet, topicResource(name), roleViewer, err)
+		return nil, b.failed(ctx, transport.OpGet, topicResource(name), roleViewer, err)
 	}
 	t := &transport.Topic{Name: b.shortName(topics, p.GetName())}
 	if len(p.GetLabels()) > 0 {
@@ -41,7 +41,7 @@ func (b *Broker) CreateTopic(ctx context.Context, t *transport.Topic) error {
 		return err
 	}
 	if _, err := b.client.TopicAdminClient.CreateTopic(ctx, &pubsubpb.Topic{Name: full, Labels: t.Labels}); err != nil {
-		return failed(ctx, transport.OpCreate, topicResource(t.Name), roleEditor, err)
+		return b.failed(ctx, transport.OpCreate, topicResource(t.Name), roleEditor, err)
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func (b *Broker) Subscription(ctx context.Context, name string) (*transport.Subs
 	}
 	p, err := b.client.SubscriptionAdminClient.GetSubscription(ctx, &pubsubpb.GetSubscriptionRequest{Subscription: full})
 	if err != nil {
-		return nil, failed(ctx, transport.OpGet, subscriptionResource(name), roleViewer, err)
+		return nil, b.failed(ctx, transport.OpGet, subscriptionResource(name), roleViewer, err)
 	}
 	return b.subscription(p), nil
 }
@@ -73,7 +73,7 @@ func (b *Broker) Subscriptions(ctx context.Context) iter.Seq2[*transport.Subscri
 		}
 		for p, err := range b.client.SubscriptionAdminClient.ListSubscriptions(ctx, &pubsubpb.ListSubscriptionsRequest{Project: "projects/" + b.project}).All() {
 			if err != nil {
-				yield(nil, failed(ctx, transport.OpList, resource, roleViewer, err))
+				yield(nil, b.failed(ctx, transport.OpList, resource, roleViewer, err))
 				return
 			}
 			if !yield(b.subscription(p), nil) {
@@ -103,10 +103,10 @@ func (b *Broker) CreateSubscription(ctx context.Context, s *transport.Subscripti
 	}
 	if _, err := b.client.SubscriptionAdminClient.CreateSubscription(ctx, p); err != nil {
 		if status.Code(err) == codes.NotFound { // it is not the subscription that does not exist
-			err = failed(ctx, transport.OpGet, topicResource(s.Topic), roleViewer, err)
+			err = b.failed(ctx, transport.OpGet, topicResource(s.Topic), roleViewer, err)
 			return &transport.Error{Op: transport.OpCreate, Resource: resource, Err: err}
 		}
-		return failed(ctx, transport.OpCreate, resource, b.editorRole(s), err)
+		return b.failed(ctx, transport.OpCreate, resource, b.editorRole(s), err)
 	}
 	return nil
 }
@@ -138,10 +138,10 @@ func (b *Broker) UpdateSubscription(ctx context.Context, s *transport.Subscripti
 		return nil
 	}
 	if d := only.DeadLetter; d != nil && status.Code(err) == codes.NotFound && strings.Contains(status.Convert(err).Message(), transport.ResourceID(d.Topic)) {
-		err = failed(ctx, transport.OpGet, topicResource(d.Topic), roleViewer, err)
+		err = b.failed(ctx, transport.OpGet, topicResource(d.Topic), roleViewer, err)
 		return &transport.Error{Op: transport.OpUpdate, Resource: resource, Err: err}
 	}
-	return failed(ctx, transport.OpUpdate, resource, b.editorRole(only), err)
+	return b.failed(ctx, transport.OpUpdate, resource, b.editorRole(only), err)
 }
 
 // DeleteSubscription drops its backlog with it.
@@ -151,7 +151,7 @@ func (b *Broker) DeleteSubscription(ctx context.Context, name string) error {
 		return err
 	}
 	if err := b.client.SubscriptionAdminClient.DeleteSubscription(ctx, &pubsubpb.DeleteSubscriptionRequest{Subscription: full}); err != nil {
-		return failed(ctx, transport.OpDelete, subscriptionResource(name), roleEditor, err)
+		return b.failed(ctx, transport.OpDelete, subscriptionResource(name), roleEditor, err)
 	}
 	return nil
 }

@@ -154,7 +154,7 @@ func (p *batch) publish(ctx context.Context, t *topic, c chunk) error {
 		ids, err = t.send(ctx, messages, c.bytes)
 	}
 	if err != nil {
-		err = publishError(ctx, p.ms[c.indices[0]], err)
+		err = p.b.publishError(ctx, p.ms[c.indices[0]], err)
 	}
 	for at, i := range c.indices {
 		if p.results[i].Err = err; err == nil {

@@ -32,8 +32,13 @@
 // # Concurrency
 //
 // A Broker is safe for concurrent use. Its goroutines, and those of Google's client, end with [Broker.Shutdown], but
-// for one of the client's that a Receive leaves behind for up to ten seconds; it has none of its own while nothing is
-// published or received.
+// for one of the client's that a Receive leaves behind for up to ten seconds, and those that still acknowledge when
+// Pub/Sub cannot be reached, for up to a minute; it has none of its own while nothing is published or received.
+//
+// # Outages
+//
+// While Pub/Sub cannot be reached, Receive goes on trying, with one warning when an outage begins and a line when it
+// is over. Errors of calls that ran out of time name the last cause.
 //
 // # Limits
 //
@@ -69,7 +74,8 @@ type Broker struct {
 	account  string // whose tokens pushes carry; empty: none
 	audience string
 	agent    agent
-	emulated bool // nobody checks permissions
+	emulator value // host:port, and what said so; empty: none
+	link     *link
 
 	publish pubsub.PublishSettings // complete
 	receive pubsub.ReceiveSettings
@@ -112,11 +118,12 @@ func New(ctx context.Context, opts ...Option) (*Broker, error) {
 		account:  s.account.value,
 		audience: s.audience,
 		agent:    agent{project: s.project.value, number: s.number},
-		emulated: s.endpoint.value != "",
+		emulator: s.endpoint,
+		link:     &link{logger: s.logger, pulls: map[string]*pull{}},
 		publish:  completed(s.publish),
 		receive:  s.receive,
 	}
-	if b.client, err = pubsub.NewClient(ctx, b.project, s.dialOptions()...); err != nil {
+	if b.client, err = pubsub.NewClient(ctx, b.project, s.dialOptions(b.link)...); err != nil {
 		return nil, connectError{err}
 	}
 	b.stopping, b.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -129,8 +136,8 @@ func New(ctx context.Context, opts ...Option) (*Broker, error) {
 func (b *Broker) PushServiceAccount() string { return b.account }
 
 // Shutdown ends every Receive as the end of its context does, waits for their handlers, which may still publish, and
-// for what is being published, and closes the connections. When ctx ends first, it gives all that up and returns
-// ctx's error. From then on everything answers ErrClosed. Calling it again does no harm.
+// for what is being published, and closes the connections. When ctx ends first, it gives all that up, ends the
+// contexts of handlers, and returns ctx's error. From then on everything answers ErrClosed. Calling it again does no harm.
 func (b *Broker) Shutdown(ctx context.Context) error {
 	b.stop()
 	err := b.pulling.close(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -13,8 +14,8 @@ import (
 
 // failed makes an error of what a call about a resource answered. The kind follows from the gRPC code; role is what
 // the caller may lack.
-func failed(ctx context.Context, op, resource, role string, err error) error {
-	e := &transport.Error{Op: op, Resource: resource, Err: ended(ctx, err)}
+func (b *Broker) failed(ctx context.Context, op, resource, role string, err error) error {
+	e := &transport.Error{Op: op, Resource: resource, Err: b.unanswered(ended(ctx, err))}
 	switch status.Code(err) {
 	case codes.NotFound:
 		e.Kind = transport.KindNotFound
@@ -44,6 +45,46 @@ func ended(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", end, err)
 	}
 	return err
+}
+
+// unanswered adds to an error that is about time, or says that nobody is there, who did not answer and why. Google's
+// client tries again until its caller's time is up, and then tells nothing else.
+func (b *Broker) unanswered(err error) error {
+	code := status.Code(err)
+	if code != codes.Unavailable && code != codes.DeadlineExceeded && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	e := unansweredError{err: err, emulator: b.emulator}
+	if cause := b.link.away.Load(); cause != nil {
+		e.cause = *cause
+	}
+	if e.cause == nil && (e.emulator.value == "" || errors.Is(err, context.Canceled)) {
+		return err
+	}
+	return e
+}
+
+type unansweredError struct {
+	err, cause error // cause may be nil
+	emulator   value
+}
+
+func (e unansweredError) Error() string {
+	s := e.err.Error()
+	if e.emulator.value != "" {
+		s += fmt.Sprintf(" (from the emulator at %s, as %s says; does it run?)", e.emulator.value, e.emulator.source)
+	}
+	if e.cause != nil && !strings.Contains(s, e.cause.Error()) {
+		s += "; the last answer was: " + e.cause.Error()
+	}
+	return s
+}
+
+func (e unansweredError) Unwrap() []error {
+	if e.cause == nil {
+		return []error{e.err}
+	}
+	return []error{e.err, e.cause}
 }
 
 // The roles that calls need.

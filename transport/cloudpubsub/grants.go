@@ -31,7 +31,7 @@ const roleAdmin = "roles/pubsub.admin"
 // set. Where the caller may not look or change, or the project's number is unknown ([WithProjectNumber]), a Grant has
 // Err, and Command does it by hand. An emulator checks nothing, and nothing is listed there.
 func (b *Broker) DeadLetterGrants(ctx context.Context, s *transport.Subscription, apply bool) []transport.Grant {
-	if s.DeadLetter == nil || b.emulated {
+	if s.DeadLetter == nil || b.emulator.value != "" {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, grantTimeout)
@@ -82,7 +82,7 @@ func (b *Broker) grant(ctx context.Context, g *grant, project string, apply bool
 		case code == codes.NotFound && !apply: // it is yet to be made, and then it lacks the grant
 			return told(nil), true
 		}
-		err = failed(ctx, opGrant, resource, roleAdmin, err)
+		err = b.failed(ctx, opGrant, resource, roleAdmin, err)
 	} else {
 		g.member = "serviceAccount:" + agentAccount("$(gcloud projects describe "+project+" --format='value(projectNumber)')")
 		err = &transport.Error{Op: opGrant, Resource: resource, Err: fmt.Errorf("the number of project %q is unknown: set it by WithProjectNumber: %w", project, err)}

@@ -68,6 +68,9 @@ func WithPublishSettings(p pubsub.PublishSettings) Option {
 
 // WithReceiveSettings sets how Receive pulls. Those that are zero are as in pubsub.DefaultReceiveSettings, and those
 // that ReceiveWith is given win.
+//
+// Google's client sends acknowledgements every 100 ms, and until then the server counts a message as outstanding: a
+// small MaxOutstandingMessages of n bounds the rate to about 10 n messages a second, however fast the handlers are.
 func WithReceiveSettings(r pubsub.ReceiveSettings) Option {
 	return setting(func(s *settings) { s.receive = r })
 }

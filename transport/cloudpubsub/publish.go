@@ -32,7 +32,7 @@ func (b *Broker) Publish(ctx context.Context, m *transport.Message) (string, err
 		id, err = t.publish(ctx, m)
 	}
 	if err != nil {
-		return "", publishError(ctx, m, err)
+		return "", b.publishError(ctx, m, err)
 	}
 	return id, nil
 }
@@ -52,14 +52,14 @@ func (b *Broker) accept(ctx context.Context, m *transport.Message) (*topic, erro
 	return t, nil
 }
 
-func publishError(ctx context.Context, m *transport.Message, err error) error {
+func (b *Broker) publishError(ctx context.Context, m *transport.Message, err error) error {
 	if errors.Is(err, pubsub.ErrFlowControllerMaxOutstandingMessages) || errors.Is(err, pubsub.ErrFlowControllerMaxOutstandingBytes) {
 		return &transport.Error{Op: transport.OpPublish, Resource: topicResource(m.Topic), Kind: transport.KindCapacity, Err: err}
 	}
 	if errors.Is(err, pubsub.ErrOversizedMessage) {
 		return &transport.Error{Op: transport.OpPublish, Resource: topicResource(m.Topic), Kind: transport.KindTooLarge, Err: err}
 	}
-	return failed(ctx, transport.OpPublish, topicResource(m.Topic), rolePublisher, err)
+	return b.failed(ctx, transport.OpPublish, topicResource(m.Topic), rolePublisher, err)
 }
 
 // publish sends m with what other callers publish, and waits until that is done or ctx ends.

@@ -226,11 +226,11 @@ func inOrder(ids ...string) *pubsubpb.StreamingPullResponse {
 func TestShutdown_ContextEnds_GivesUpAtOnce(t *testing.T) {
 	p := &puller{deliver: make(chan *pubsubpb.StreamingPullResponse, 1)}
 	b := p.dial(t)
-	running, finish := make(chan bool), make(chan bool)
-	r := receive(t, b, func(context.Context, *transport.Message) error {
+	running := make(chan bool)
+	r := receive(t, b, func(ctx context.Context, _ *transport.Message) error {
 		running <- true
-		<-finish
-		return nil
+		<-ctx.Done() // it is told, and else would be waited for
+		return ctx.Err()
 	})
 	p.deliver <- delivery(received("one", ""))
 	<-running
@@ -239,7 +239,6 @@ func TestShutdown_ContextEnds_GivesUpAtOnce(t *testing.T) {
 	if err := b.Shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Shutdown: %v", err)
 	}
-	finish <- true
 	<-r.done
 	if !errors.Is(r.err, transport.ErrClosed) {
 		t.Errorf("Receive: %v", r.err)

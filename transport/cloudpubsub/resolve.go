@@ -73,8 +73,11 @@ func (s *settings) validate() error {
 }
 
 // dialOptions are those of Google's client; the user's come last and win.
-func (s *settings) dialOptions() []option.ClientOption {
-	var opts []option.ClientOption
+func (s *settings) dialOptions(l *link) []option.ClientOption {
+	opts := []option.ClientOption{
+		option.WithGRPCDialOption(grpc.WithChainUnaryInterceptor(l.unary)),
+		option.WithGRPCDialOption(grpc.WithChainStreamInterceptor(l.stream)),
+	}
 	if !s.telemetry {
 		opts = append(opts, option.WithTelemetryDisabled())
 	}

@@ -31,7 +31,8 @@ type topic struct {
 	plain lane             // messages without an ordering key
 	keyed map[string]*lane // the others, by their key; there is no empty lane
 
-	creating chan struct{}             // holds a token while somebody creates it
+	creating chan struct{} // holds a token while somebody creates it
+	warning  sync.Once
 	created  atomic.Pointer[time.Time] // when it was last created here, or seen to exist by who tried
 
 	hedging sync.Once
@@ -112,7 +113,10 @@ func (t *topic) create(ctx context.Context, known *time.Time) error {
 	_, err := t.b.client.TopicAdminClient.CreateTopic(ctx, &pubsubpb.Topic{Name: t.name})
 	switch status.Code(err) {
 	case codes.OK:
-		t.b.logger.InfoContext(ctx, "cloudpubsub: created a topic that was missing", "topic", t.name)
+		t.warning.Do(func() {
+			t.b.logger.WarnContext(ctx, "cloudpubsub: topic created by a publish: messages reach only subscriptions that exist; pubsub.Sync makes those that the code declares",
+				"topic", t.name)
+		})
 	case codes.AlreadyExists:
 	default:
 		return err
