@@ -81,6 +81,7 @@ func TestPublishAll_OneThatIsNotSent_FailsThoseBehindItOfItsKey(t *testing.T) {
 		{"not valid, without a key", orders(), []evOrder{{ID: 1}, {}, {ID: 3}, large}, nil, "+-+-", nil},
 		{"the codec", orders(pubsub.WithCodec(evFails{})), []evOrder{{ID: 1}, {ID: 2}}, []pubsub.PublishOption{pubsub.OrderingKey("k")}, "->", errEv},
 		{"the codec, without a key", orders(pubsub.WithCodec(evFails{})), []evOrder{{ID: 1}, {ID: 2}}, nil, "--", nil},
+		{"the codec, which says that it is not valid", orders(pubsub.WithCodec(evFinicky{})), []evOrder{{ID: 1}, {ID: 2}}, []pubsub.PublishOption{pubsub.OrderingKey("k")}, "->", nil},
 		{"an attribute", orders(), []evOrder{{ID: 1}, {ID: 2}}, []pubsub.PublishOption{pubsub.OrderingKey("k"), pubsub.Attribute("goog", "x")}, "->", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -163,3 +164,10 @@ func TestPublish_OrderingKeyMethodThatPanics_IsAnError(t *testing.T) {
 type evPanicsText struct{}
 
 func (evPanicsText) OrderingKey() string { panic("no key") }
+
+// evFinicky is a codec that calls what it does not know invalid.
+type evFinicky struct{ evFails }
+
+func (evFinicky) Marshal(any) ([]byte, error) {
+	return nil, fmt.Errorf("%w: not of this codec", tasks.ErrInvalid)
+}
