@@ -57,7 +57,8 @@ func want(app *tasks.App) (desired, error) {
 				d.quarantines = append(d.quarantines, at.topic)
 			}
 		case *inlet:
-			errs = append(errs, d.addSubscription(spec.Name, at.subscription, account), reachable(cfg, spec.Name, at.subscription))
+			d.addSubscription(spec.Name, at.subscription, account)
+			errs = append(errs, reachable(cfg, spec.Name, at.subscription))
 		default:
 			_, err := bound.App(app.Context(context.Background())) // none while it is being registered
 			errs = append(errs, fmt.Errorf("%s %q: %w", spec.Kind, spec.Name, cmp.Or(err, tasks.ErrNotRegistered)))
@@ -70,7 +71,7 @@ func want(app *tasks.App) (desired, error) {
 	return d, errors.Join(errs...)
 }
 
-func (d *desired) addSubscription(owner string, given *transport.Subscription, account string) error {
+func (d *desired) addSubscription(owner string, given *transport.Subscription, account string) {
 	sub := *given
 	if sub.Push != nil && sub.Push.ServiceAccount == "" && account != "" {
 		push := *sub.Push
@@ -79,11 +80,7 @@ func (d *desired) addSubscription(owner string, given *transport.Subscription, a
 	}
 	d.addTopic(sub.Topic)
 	d.subscriptions = append(d.subscriptions, &sub)
-	if other, taken := d.ownerOf(sub.Name); taken {
-		return fmt.Errorf("subscribers %q and %q have the same subscription %q: each would get a part of its messages", other, owner, sub.Name)
-	}
 	d.owner[sub.Name] = owner
-	return nil
 }
 
 // ownerOf finds whose subscription that is, by its id or its full name: the project that an id is of is not known here.

@@ -19,7 +19,7 @@ func (b *Broker) UpdateSubscription(s *transport.Subscription, fields ...transpo
 	}
 	next := *known.cfg
 	for _, field := range fields {
-		if !setField(&next, s, field) {
+		if !settings.SetField(&next, s, field) {
 			return subError(transport.OpUpdate, s.Name, transport.KindInvalid, fmt.Errorf("%q is no field that can be changed", field))
 		}
 	}
@@ -30,33 +30,6 @@ func (b *Broker) UpdateSubscription(s *transport.Subscription, fields ...transpo
 	known.keeper = false // it is somebody's
 	known.reconfigure(cfg)
 	return nil
-}
-
-// setField sets one field of to. It reports false for what is none.
-func setField(to, from *transport.Subscription, field transport.SubscriptionField) bool {
-	switch field {
-	case transport.FieldLabels:
-		to.Labels = from.Labels
-	case transport.FieldPush:
-		to.Push = from.Push
-	case transport.FieldRetry:
-		to.Retry = from.Retry
-	case transport.FieldAckDeadline:
-		to.AckDeadline = from.AckDeadline
-	case transport.FieldRetention:
-		to.Retention = from.Retention
-	case transport.FieldRetainAcked:
-		to.RetainAcked = from.RetainAcked
-	case transport.FieldExpiration:
-		to.Expiration = from.Expiration
-	case transport.FieldExactlyOnce:
-		to.ExactlyOnceDelivery = from.ExactlyOnceDelivery
-	case transport.FieldDeadLetter:
-		to.DeadLetter = from.DeadLetter
-	default:
-		return false
-	}
-	return true
 }
 
 // reconfigure puts settings into force that differ in neither topic nor filter nor ordering.

@@ -121,8 +121,8 @@ func (b *Broker) UpdateSubscription(ctx context.Context, s *transport.Subscripti
 	only := &transport.Subscription{Name: s.Name}
 	mask := &fieldmaskpb.FieldMask{}
 	for _, f := range fields {
-		if err := copyField(only, s, f); err != nil {
-			return invalid(transport.OpUpdate, resource, err)
+		if !subscription.SetField(only, s, f) {
+			return invalid(transport.OpUpdate, resource, fmt.Errorf("field %q cannot be changed: delete the subscription and create it again", f))
 		}
 		mask.Paths = append(mask.Paths, string(f))
 	}
@@ -189,33 +189,6 @@ func (b *Broker) complete(s *transport.Subscription) (*pubsubpb.Subscription, er
 		return nil, fmt.Errorf("the dead-letter topic %q is the topic itself", s.Topic)
 	}
 	return p, nil
-}
-
-// copyField sets one field of a subscription to that of another.
-func copyField(to, from *transport.Subscription, f transport.SubscriptionField) error {
-	switch f {
-	case transport.FieldLabels:
-		to.Labels = from.Labels
-	case transport.FieldPush:
-		to.Push = from.Push
-	case transport.FieldRetry:
-		to.Retry = from.Retry
-	case transport.FieldAckDeadline:
-		to.AckDeadline = from.AckDeadline
-	case transport.FieldRetention:
-		to.Retention = from.Retention
-	case transport.FieldRetainAcked:
-		to.RetainAcked = from.RetainAcked
-	case transport.FieldExpiration:
-		to.Expiration = from.Expiration
-	case transport.FieldExactlyOnce:
-		to.ExactlyOnceDelivery = from.ExactlyOnceDelivery
-	case transport.FieldDeadLetter:
-		to.DeadLetter = from.DeadLetter
-	default:
-		return fmt.Errorf("field %q cannot be changed: delete the subscription and create it again", f)
-	}
-	return nil
 }
 
 // editorRole is what creating or changing s takes.

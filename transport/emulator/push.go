@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/typedtasks/typedtasks/internal/pushwire"
+	"github.com/typedtasks/typedtasks/internal/serving"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -39,7 +40,7 @@ func newPusher(client *http.Client, t *tokens, log *slog.Logger) *pusher {
 func (p *pusher) push(ctx context.Context, s *transport.Subscription, m *transport.Message) error {
 	began := time.Now()
 	status, err := p.send(ctx, s.Push, m)
-	if err == nil && !acknowledges(status) {
+	if err == nil && !serving.Acknowledges(status) {
 		err = fmt.Errorf("the endpoint answered %d", status)
 	}
 	if p.log.Enabled(ctx, slog.LevelDebug) {
@@ -50,15 +51,6 @@ func (p *pusher) push(ctx context.Context, s *transport.Subscription, m *transpo
 			"status", status, "error", err)
 	}
 	return err
-}
-
-// acknowledges reports whether a status does so. No others do, of whatever kind.
-func acknowledges(status int) bool {
-	switch status {
-	case http.StatusProcessing, http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent:
-		return true
-	}
-	return false
 }
 
 // send returns the status of the answer. 102 is one where nothing else has come after it.
