@@ -36,6 +36,8 @@ const (
 	OpReceive = "receive from"
 	OpCreate  = "create"
 	OpUpdate  = "update"
+
+	OpPutJob = "put"
 )
 
 // Kind classifies failures. The set is closed; new kinds are only ever added at its end.

@@ -66,16 +66,18 @@ func CheckQueue(s string) error {
 }
 
 // CheckID reports why s cannot be a task's id: letters, digits, hyphens and underscores, 1 to 500 of them.
-func CheckID(s string) error {
+func CheckID(s string) error { return checkID("task id", s) }
+
+func checkID(what, s string) error {
 	if s == "" {
-		return fmt.Errorf("the task id is empty")
+		return fmt.Errorf("the %s is empty", what)
 	}
 	if len(s) > MaxTaskID {
-		return lengthError{what: "task id", got: len(s), most: MaxTaskID}
+		return lengthError{what: what, got: len(s), most: MaxTaskID}
 	}
 	for i := range len(s) {
 		if !alphanumeric(s[i]) && s[i] != '-' && s[i] != '_' {
-			return fmt.Errorf("task id %q may hold letters, digits, hyphens and underscores only, not %q", s, s[i])
+			return fmt.Errorf("%s %q may hold letters, digits, hyphens and underscores only, not %q", what, s, s[i])
 		}
 	}
 	return nil

@@ -50,12 +50,14 @@ var arrows = []struct {
 	{"transport/emulator", []string{"transport", "transport/memory"}},
 	{"transport/emulator/cmd/...", []string{"transport/emulator"}},
 	{"transport/...", []string{"transport"}},
+	{"internal/converge", []string{"transport", "tasks/plan"}},
 	{"internal/...", []string{"transport", "backoff"}},
-	{"tasks", []string{"backoff", "transport", "transport/eager"}},
-	{"pubsub", []string{"backoff", "transport", "tasks"}},
-	{"schedule", []string{"backoff", "transport", "tasks"}},
+	{"tasks", []string{"backoff", "transport", "transport/eager", "tasks/plan"}},
+	{"tasks/plan", nil},
+	{"pubsub", []string{"backoff", "transport", "tasks", "tasks/plan"}},
+	{"schedule", []string{"backoff", "transport", "tasks", "tasks/plan"}},
 	{"tasktest", []string{"backoff", "transport", "transport/memory", "tasks", "pubsub", "schedule"}},
-	{"tasks/manage", []string{"backoff", "transport", "tasks", "pubsub", "schedule"}},
+	{"tasks/manage", []string{"backoff", "transport", "tasks", "tasks/plan", "pubsub", "schedule"}},
 }
 
 func TestDeps_NothingForbiddenIsLinked(t *testing.T) {
