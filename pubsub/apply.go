@@ -5,77 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
+	"github.com/typedtasks/typedtasks/internal/converge"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
-// atOnce is how many resources are looked up and changed at a time: more would only meet the project's quota.
-const atOnce = 8
-
-// outcome is what became of one resource.
-type outcome struct {
-	changes []Change
-	err     error
-
-	raced    bool     // another deploy was faster: look again
-	replaced []Change // in place of changes, once that ends well: what had been there was deleted
-}
-
-// each runs f for n resources of a kind, a few at a time, and notes their outcomes in order. Once ctx has ended it
-// begins with no further one.
-func (s *syncing) each(ctx context.Context, kind string, n int, f func(i int) outcome) {
-	outcomes := make([]outcome, n)
-	begun := 0
-	var group sync.WaitGroup
-	slots := make(chan struct{}, atOnce)
-	for i := range n {
-		slots <- struct{}{}
-		if ctx.Err() != nil {
-			break
-		}
-		begun++
-		group.Go(func() {
-			defer func() { <-slots }()
-			outcomes[i] = f(i)
-		})
-	}
-	group.Wait()
-	for _, o := range outcomes[:begun] {
-		s.plan.Changes = append(s.plan.Changes, o.changes...)
-		if o.err != nil {
-			s.errs = append(s.errs, o.err)
-		}
-	}
-	if left := n - begun; left > 0 {
-		s.errs = append(s.errs, fmt.Errorf("%d of %d %ss were not begun: %w", left, n, kind, ctx.Err()))
-	}
-}
-
-func one(verb, kind, name, why string) outcome {
-	return outcome{changes: []Change{{verb, kind, name, why}}}
-}
-
-// failed is an outcome whose error names the resource, whatever the broker's says.
-func failed(kind, name string, err error) outcome {
-	o := one(Failed, kind, name, err.Error())
-	if e, ok := errors.AsType[*transport.Error](err); !ok || !strings.Contains(e.Resource, name) {
-		err = fmt.Errorf("%s %q: %w", kind, name, err)
-	}
-	o.err = err
-	return o
-}
-
 func (s *syncing) topics(ctx context.Context) {
-	s.each(ctx, "topic", len(s.wanted.topics), func(i int) outcome { return s.topic(ctx, s.wanted.topics[i]) })
+	s.run.Each(ctx, "topic", len(s.wanted.topics), func(i int) converge.Outcome { return s.topic(ctx, s.wanted.topics[i]) })
 }
 
 // topic creates one that is missing.
-func (s *syncing) topic(ctx context.Context, id string) outcome {
+func (s *syncing) topic(ctx context.Context, id string) converge.Outcome {
 	have, err := s.admin.Topic(ctx, id)
 	if err == nil {
 		s.found(id, have.Name)
-		return one(Unchanged, "topic", id, "")
+		return converge.One(Unchanged, "topic", id, "")
 	}
 	if errors.Is(err, transport.ErrNotFound) {
 		if err = nil; !s.dryRun {
@@ -88,13 +32,13 @@ func (s *syncing) topic(ctx context.Context, id string) outcome {
 			if transport.ResourceID(id) == id {
 				s.found(id, id)
 			}
-			return one(verb, "topic", id, "")
+			return converge.One(verb, "topic", id, "")
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.broken[id] = true
-	return failed("topic", id, err)
+	return converge.Failed("topic", id, err)
 }
 
 func (s *syncing) found(topic, name string) {
@@ -133,7 +77,7 @@ func (s *syncing) brokenTopic(sub *transport.Subscription) string {
 // deleteObsolete deletes the App's subscriptions that no subscriber declares any more. What keeps dead letters stays,
 // and is no App's from then on.
 func (s *syncing) deleteObsolete(ctx context.Context) {
-	s.each(ctx, "obsolete subscription", len(s.obsolete), func(i int) outcome {
+	s.run.Each(ctx, "obsolete subscription", len(s.obsolete), func(i int) converge.Outcome {
 		sub := s.obsolete[i]
 		if sub.Labels[labelKeeps] == deadLetters {
 			return s.keepOnly(ctx, sub, "no subscriber declares it, and it keeps dead letters: ")
@@ -141,10 +85,10 @@ func (s *syncing) deleteObsolete(ctx context.Context) {
 		why := "no subscriber declares it; " + s.loss(ctx, sub)
 		if !s.dryRun {
 			if err := s.admin.DeleteSubscription(ctx, sub.Name); err != nil && !errors.Is(err, transport.ErrNotFound) {
-				return failed("subscription", sub.Name, err)
+				return converge.Failed("subscription", sub.Name, err)
 			}
 		}
-		return one(Deleted, "subscription", sub.Name, why)
+		return converge.One(Deleted, "subscription", sub.Name, why)
 	})
 }
 

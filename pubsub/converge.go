@@ -7,19 +7,17 @@ import (
 	"slices"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/converge"
 	"github.com/typedtasks/typedtasks/transport"
 )
-
-// attempts is how often a subscription is looked at while other deploys change it at the same time.
-const attempts = 3
 
 // recreation is how long making a subscription anew may take once it is deleted, even if the caller gives up.
 const recreation = 20 * time.Second
 
 // keepers makes sure that each dead-letter topic has a subscription, before anything is dead-lettered.
 func (s *syncing) keepers(ctx context.Context) {
-	s.each(ctx, "subscription", len(s.wanted.keepers), func(i int) outcome {
-		return settle(func() outcome { return s.keeper(ctx, s.wanted.keepers[i]) })
+	s.run.Each(ctx, "subscription", len(s.wanted.keepers), func(i int) converge.Outcome {
+		return converge.Settle(func() converge.Outcome { return s.keeper(ctx, s.wanted.keepers[i]) })
 	})
 }
 
@@ -27,9 +25,9 @@ func (s *syncing) keepers(ctx context.Context) {
 func (s *syncing) subscriptions(ctx context.Context) {
 	subs := s.wanted.subscriptions
 	done := make([]bool, len(subs))
-	s.each(ctx, "subscription", len(subs), func(i int) outcome {
-		o := settle(func() outcome { return s.subscription(ctx, subs[i]) })
-		done[i] = o.err == nil
+	s.run.Each(ctx, "subscription", len(subs), func(i int) converge.Outcome {
+		o := converge.Settle(func() converge.Outcome { return s.subscription(ctx, subs[i]) })
+		done[i] = o.Err == nil
 		return o
 	})
 	for i, sub := range subs {
@@ -39,38 +37,20 @@ func (s *syncing) subscriptions(ctx context.Context) {
 	}
 }
 
-// settle repeats f while it meets another deploy's changes. What it deleted meanwhile counts as replaced.
-func settle(f func() outcome) outcome {
-	var replaced []Change
-	for n := 1; ; n++ {
-		o := f()
-		if o.replaced != nil {
-			replaced = o.replaced
-		}
-		if o.raced && n < attempts {
-			continue
-		}
-		if replaced != nil && o.err == nil {
-			o.changes = replaced
-		}
-		return o
-	}
-}
-
 // keeper makes sure that a dead-letter topic has a subscription. One that is not ours is left as it is.
-func (s *syncing) keeper(ctx context.Context, want *transport.Subscription) outcome {
+func (s *syncing) keeper(ctx context.Context, want *transport.Subscription) converge.Outcome {
 	have, err := s.admin.Subscription(ctx, want.Name)
 	switch {
 	case errors.Is(err, transport.ErrNotFound):
 		return s.createKeeper(ctx, want)
 	case err != nil:
-		return failed("subscription", want.Name, err)
+		return converge.Failed("subscription", want.Name, err)
 	case have.Topic == deletedTopic:
 		return s.blocked(want.Name, fmt.Sprintf("its topic was deleted, so that it keeps no new dead letters: delete it by hand (%s), and the next Sync makes it anew", s.loss(ctx, have)))
 	case have.Topic != s.topicAs(want.Topic, have.Topic):
 		return s.blocked(want.Name, fmt.Sprintf("it should keep the dead letters of topic %q, and reads topic %q: rename one of the two", want.Topic, have.Topic))
 	case have.Labels[labelManaged] != managedBy || s.claim(have) != "":
-		return one(Unchanged, "subscription", want.Name, lacking(have))
+		return converge.One(Unchanged, "subscription", want.Name, lacking(have))
 	case have.Filter != "":
 		return s.blocked(want.Name, fmt.Sprintf("it keeps only the dead letters that match %s: delete it by hand (%s), and the next Sync makes it anew", quoted(have.Filter), s.loss(ctx, have)))
 	case have.Labels[labelApp] != "": // a subscriber's until now
@@ -81,19 +61,19 @@ func (s *syncing) keeper(ctx context.Context, want *transport.Subscription) outc
 		_, ds := compare(have, &never)
 		return s.update(ctx, &never, ds, "")
 	}
-	return one(Unchanged, "subscription", want.Name, "")
+	return converge.One(Unchanged, "subscription", want.Name, "")
 }
 
 // createKeeper takes what it can get: there are emulators that refuse 31 days.
-func (s *syncing) createKeeper(ctx context.Context, want *transport.Subscription) outcome {
+func (s *syncing) createKeeper(ctx context.Context, want *transport.Subscription) converge.Outcome {
 	o := s.create(ctx, want, "keeps dead letters, never expires")
-	if !errors.Is(o.err, transport.ErrInvalid) {
+	if !errors.Is(o.Err, transport.ErrInvalid) {
 		return o
 	}
 	less := *want
 	less.Retention = 0
 	why := fmt.Sprintf("keeps dead letters for %s only, as %s was refused; never expires", span(resolved(&less).Retention), span(want.Retention))
-	if o := s.create(ctx, &less, why); o.err == nil {
+	if o := s.create(ctx, &less, why); o.Err == nil {
 		return o
 	}
 	return o
@@ -114,14 +94,14 @@ func lacking(have *transport.Subscription) string {
 }
 
 // keepOnly makes of a subscriber's subscription one that only keeps dead letters.
-func (s *syncing) keepOnly(ctx context.Context, have *transport.Subscription, why string) outcome {
+func (s *syncing) keepOnly(ctx context.Context, have *transport.Subscription, why string) converge.Outcome {
 	k := keeperOf(have.Name, have.Topic)
 	k.Filter, k.Ordered = have.Filter, have.Ordered
 	k.Labels = withLabels(have.Labels, k.Labels)
 	delete(k.Labels, labelApp)
 	_, ds := compare(have, k)
 	o := s.update(ctx, k, ds, why)
-	if errors.Is(o.err, transport.ErrInvalid) { // as in createKeeper
+	if errors.Is(o.Err, transport.ErrInvalid) { // as in createKeeper
 		ds = slices.DeleteFunc(ds, func(d difference) bool { return d.field == transport.FieldRetention })
 		return s.update(ctx, k, ds, why)
 	}
@@ -129,13 +109,13 @@ func (s *syncing) keepOnly(ctx context.Context, have *transport.Subscription, wh
 }
 
 // subscription makes one of a subscriber what it should be.
-func (s *syncing) subscription(ctx context.Context, want *transport.Subscription) outcome {
+func (s *syncing) subscription(ctx context.Context, want *transport.Subscription) converge.Outcome {
 	have, err := s.admin.Subscription(ctx, want.Name)
 	switch {
 	case errors.Is(err, transport.ErrNotFound):
 		return s.create(ctx, want, pushOrPull(want))
 	case err != nil:
-		return failed("subscription", want.Name, err)
+		return converge.Failed("subscription", want.Name, err)
 	}
 	if claim := s.claim(have); claim != "" {
 		return s.blocked(want.Name, claim+": choose another name with pubsub.Subscription")
@@ -159,21 +139,21 @@ func (s *syncing) subscription(ctx context.Context, want *transport.Subscription
 	fixed, changeable := compare(have, &to)
 	switch {
 	case len(fixed) > 0 && keeps:
-		return s.blocked(want.Name, fmt.Sprintf("%s cannot be changed, and what keeps dead letters is not replaced: delete it by hand (%s), and the next Sync makes it anew", texts(fixed), s.loss(ctx, have)))
+		return s.blocked(want.Name, fmt.Sprintf("%s cannot be changed, and what keeps dead letters is not replaced: delete it by hand (%s), and the next Sync makes it anew", texts(fixed), s.loss(ctx, have)), fixed...)
 	case len(fixed) > 0 && !isOurs(have.Labels, s.cfg.Name):
-		return s.blocked(want.Name, fmt.Sprintf("%s cannot be changed, and without the labels of this App it is not replaced: delete it by hand (%s), and the next Sync makes it anew, or choose another name with pubsub.Subscription", texts(fixed), s.loss(ctx, have)))
+		return s.blocked(want.Name, fmt.Sprintf("%s cannot be changed, and without the labels of this App it is not replaced: delete it by hand (%s), and the next Sync makes it anew, or choose another name with pubsub.Subscription", texts(fixed), s.loss(ctx, have)), fixed...)
 	case len(fixed) > 0 && !s.replace:
-		return s.blocked(want.Name, fmt.Sprintf("%s cannot be changed: AllowReplace makes it anew, and %s", texts(fixed), s.wholeLoss(ctx, have)))
+		return s.blocked(want.Name, fmt.Sprintf("%s cannot be changed: AllowReplace makes it anew, and %s", texts(fixed), s.wholeLoss(ctx, have)), fixed...)
 	case len(fixed) > 0:
 		why := texts(fixed) + "; " + s.wholeLoss(ctx, have)
 		if topic := s.brokenTopic(want); topic != "" {
-			return failed("subscription", want.Name, fmt.Errorf("not replaced, as topic %q could be neither found nor made: %s", topic, why))
+			return converge.Failed("subscription", want.Name, fmt.Errorf("not replaced, as topic %q could be neither found nor made: %s", topic, why))
 		}
-		return s.recreate(ctx, &to, why)
+		return s.recreate(ctx, &to, fixed, why)
 	case len(changeable) > 0:
 		return s.update(ctx, &to, changeable, "")
 	}
-	return one(Unchanged, "subscription", want.Name, "")
+	return converge.One(Unchanged, "subscription", want.Name, "")
 }
 
 // claim says whose a subscription is, if it is neither this App's nor nobody's.
@@ -203,18 +183,18 @@ func pushOrPull(sub *transport.Subscription) string {
 	return "push to " + sub.Push.Endpoint
 }
 
-func (s *syncing) create(ctx context.Context, want *transport.Subscription, why string) outcome {
+func (s *syncing) create(ctx context.Context, want *transport.Subscription, why string) converge.Outcome {
 	if !s.dryRun {
 		if err := s.admin.CreateSubscription(ctx, want); err != nil {
-			o := failed("subscription", want.Name, err)
-			o.raced = errors.Is(err, transport.ErrExists)
+			o := converge.Failed("subscription", want.Name, err)
+			o.Raced = errors.Is(err, transport.ErrExists)
 			return o
 		}
 	}
-	return one(Created, "subscription", want.Name, why)
+	return converge.One(Created, "subscription", want.Name, why)
 }
 
-func (s *syncing) update(ctx context.Context, to *transport.Subscription, ds []difference, why string) outcome {
+func (s *syncing) update(ctx context.Context, to *transport.Subscription, ds []difference, why string) converge.Outcome {
 	var fields []transport.SubscriptionField
 	for _, d := range ds {
 		if len(fields) == 0 || fields[len(fields)-1] != d.field {
@@ -223,23 +203,23 @@ func (s *syncing) update(ctx context.Context, to *transport.Subscription, ds []d
 	}
 	if !s.dryRun {
 		if err := s.admin.UpdateSubscription(ctx, to, fields...); err != nil {
-			o := failed("subscription", to.Name, err)
-			o.raced = errors.Is(err, transport.ErrNotFound)
+			o := converge.Failed("subscription", to.Name, err)
+			o.Raced = errors.Is(err, transport.ErrNotFound)
 			return o
 		}
 	}
-	return one(Updated, "subscription", to.Name, why+texts(ds))
+	return converge.One(Updated, "subscription", to.Name, why+texts(ds), fieldsOf(ds)...)
 }
 
 // recreate deletes first: two subscriptions cannot have one name. Once that is done it makes the new one even if ctx
 // ends.
-func (s *syncing) recreate(ctx context.Context, to *transport.Subscription, why string) outcome {
-	done := one(Replaced, "subscription", to.Name, why)
+func (s *syncing) recreate(ctx context.Context, to *transport.Subscription, ds []difference, why string) converge.Outcome {
+	done := converge.One(Replaced, "subscription", to.Name, why, fieldsOf(ds)...)
 	if s.dryRun {
 		return done
 	}
 	if err := s.admin.DeleteSubscription(ctx, to.Name); err != nil && !errors.Is(err, transport.ErrNotFound) {
-		return failed("subscription", to.Name, err)
+		return converge.Failed("subscription", to.Name, err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recreation)
 	defer cancel()
@@ -247,16 +227,16 @@ func (s *syncing) recreate(ctx context.Context, to *transport.Subscription, why 
 	case err == nil:
 		return done
 	case errors.Is(err, transport.ErrExists): // another deploy made it anew
-		o := failed("subscription", to.Name, err)
-		o.raced, o.replaced = true, done.changes
+		o := converge.Failed("subscription", to.Name, err)
+		o.Raced, o.Replaced = true, done.Changes
 		return o
 	default:
-		return failed("subscription", to.Name, fmt.Errorf("it was deleted, and is missing until the next Sync: %w", err))
+		return converge.Failed("subscription", to.Name, fmt.Errorf("it was deleted, and is missing until the next Sync: %w", err))
 	}
 }
 
-func (s *syncing) blocked(name, why string) outcome {
-	o := one(Blocked, "subscription", name, why)
-	o.err = fmt.Errorf("subscription %q: %w: %s", name, ErrBlocked, why)
+func (s *syncing) blocked(name, why string, ds ...difference) converge.Outcome {
+	o := converge.One(Blocked, "subscription", name, why, fieldsOf(ds)...)
+	o.Err = fmt.Errorf("subscription %q: %w: %s", name, ErrBlocked, why)
 	return o
 }

@@ -5,17 +5,18 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/converge"
 	"github.com/typedtasks/typedtasks/internal/subscription"
+	"github.com/typedtasks/typedtasks/tasks/plan"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
 // difference is one field of a subscription that is not as it should be.
 type difference struct {
 	field transport.SubscriptionField // empty: it cannot be changed
-	text  string
+	plan.Field
 }
 
 // compare lists how have differs from to. Zeros mean Pub/Sub's defaults on both sides. What belongs to one field
@@ -24,7 +25,7 @@ func compare(have, to *transport.Subscription) (fixed, changeable []difference) 
 	h, w := resolved(have), resolved(to)
 	immutable := func(name string, a, b any) {
 		if a != b {
-			fixed = append(fixed, difference{text: fmt.Sprintf("%s: %v -> %v", name, a, b)})
+			fixed = append(fixed, difference{Field: plan.Field{Name: name, From: fmt.Sprint(a), To: fmt.Sprint(b)}})
 		}
 	}
 	immutable("topic", h.Topic, w.Topic)
@@ -33,7 +34,7 @@ func compare(have, to *transport.Subscription) (fixed, changeable []difference) 
 
 	differs := func(field transport.SubscriptionField, name string, a, b any) {
 		if a != b {
-			changeable = append(changeable, difference{field, fmt.Sprintf("%s: %v -> %v", name, a, b)})
+			changeable = append(changeable, difference{field, plan.Field{Name: name, From: fmt.Sprint(a), To: fmt.Sprint(b)}})
 		}
 	}
 	differs(transport.FieldPush, "push", pushText(h.Push), pushText(w.Push))
@@ -55,13 +56,15 @@ func resolved(s *transport.Subscription) *transport.Subscription {
 	return r
 }
 
-func texts(ds []difference) string {
-	var parts []string
+// fieldsOf is what a Change tells of differences.
+func fieldsOf(ds []difference) (fields []plan.Field) {
 	for _, d := range ds {
-		parts = append(parts, d.text)
+		fields = append(fields, d.Field)
 	}
-	return strings.Join(parts, "; ")
+	return fields
 }
+
+func texts(ds []difference) string { return converge.Words(fieldsOf(ds)) }
 
 func quoted(filter string) string {
 	if filter == "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/typedtasks/typedtasks/internal/converge"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -15,7 +16,7 @@ func (s *syncing) grants(ctx context.Context) {
 		return
 	}
 	anew := map[string]string{} // kind and id of what this run makes -> verb
-	for _, c := range s.plan.Changes {
+	for _, c := range s.run.Plan.Changes {
 		if c.Verb == Created || c.Verb == Replaced {
 			anew[c.Kind+" "+transport.ResourceID(c.Name)] = c.Verb
 		}
@@ -33,12 +34,12 @@ func (s *syncing) grants(ctx context.Context) {
 		}
 		byTopic[topic] = append(byTopic[topic], sub)
 	}
-	s.each(ctx, "dead-letter topic", len(topics), func(i int) (o outcome) {
+	s.run.Each(ctx, "dead-letter topic", len(topics), func(i int) (o converge.Outcome) {
 		told := map[string]bool{}
 		var errs []error
 		for _, sub := range byTopic[topics[i]] {
 			for _, g := range s.missing(ctx, sub, anew) {
-				c := Change{Granted, "role", strings.TrimPrefix(g.Role, "roles/") + " on " + g.Kind + " " + g.Resource, "to " + g.Member}
+				c := Change{Verb: Granted, Kind: "role", Name: strings.TrimPrefix(g.Role, "roles/") + " on " + g.Kind + " " + g.Resource, Why: "to " + g.Member}
 				if told[c.Name] {
 					continue
 				}
@@ -54,10 +55,10 @@ func (s *syncing) grants(ctx context.Context) {
 						c.Why += ". Run: " + g.Command
 					}
 				}
-				o.changes = append(o.changes, c)
+				o.Changes = append(o.Changes, c)
 			}
 		}
-		o.err = errors.Join(errs...)
+		o.Err = errors.Join(errs...)
 		return o
 	})
 }

@@ -9,18 +9,18 @@ import (
 func TestPlan_String(t *testing.T) {
 	t.Parallel()
 	plan := pubsub.Plan{Changes: []pubsub.Change{
-		{pubsub.Created, "topic", "orders", ""},
-		{pubsub.Unchanged, "topic", "visits", ""},
-		{pubsub.Failed, "topic", "news", "create topic \"news\": permission denied\ngrant the caller roles/pubsub.editor"},
-		{pubsub.Unchanged, "subscription", "orders-dead", "not ours"},
-		{pubsub.Created, "subscription", "audit", "push to https://shop.example.com/_tasks/subscriptions/audit"},
-		{pubsub.Updated, "subscription", "mail", "ack deadline: 10s -> 30s"},
-		{pubsub.Replaced, "subscription", "stats", "ordering: false -> true; 12 messages that wait in it are lost"},
-		{pubsub.Blocked, "subscription", "search", "it belongs to the App \"other\""},
-		{pubsub.Deleted, "subscription", "gone", "no subscriber declares it; nothing waits in it"},
-		{pubsub.Granted, "role", "pubsub.publisher on topic orders-dead", "to serviceAccount:a"},
-		{pubsub.Manual, "role", "pubsub.subscriber on subscription audit", "permission denied. Run: gcloud"},
-		{"other", "topic", "t", ""},
+		{Verb: pubsub.Created, Kind: "topic", Name: "orders"},
+		{Verb: pubsub.Unchanged, Kind: "topic", Name: "visits"},
+		{Verb: pubsub.Failed, Kind: "topic", Name: "news", Why: "create topic \"news\": permission denied\ngrant the caller roles/pubsub.editor"},
+		{Verb: pubsub.Unchanged, Kind: "subscription", Name: "orders-dead", Why: "not ours"},
+		{Verb: pubsub.Created, Kind: "subscription", Name: "audit", Why: "push to https://shop.example.com/_tasks/subscriptions/audit"},
+		{Verb: pubsub.Updated, Kind: "subscription", Name: "mail", Why: "ack deadline: 10s -> 30s"},
+		{Verb: pubsub.Replaced, Kind: "subscription", Name: "stats", Why: "ordering: false -> true; 12 messages that wait in it are lost"},
+		{Verb: pubsub.Blocked, Kind: "subscription", Name: "search", Why: "it belongs to the App \"other\""},
+		{Verb: pubsub.Deleted, Kind: "subscription", Name: "gone", Why: "no subscriber declares it; nothing waits in it"},
+		{Verb: pubsub.Granted, Kind: "role", Name: "pubsub.publisher on topic orders-dead", Why: "to serviceAccount:a"},
+		{Verb: pubsub.Manual, Kind: "role", Name: "pubsub.subscriber on subscription audit", Why: "permission denied. Run: gcloud"},
+		{Verb: "other", Kind: "topic", Name: "t"},
 	}}
 	const want = `[+] topic orders: created
 [=] topic visits

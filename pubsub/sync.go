@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/typedtasks/typedtasks/internal/converge"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -54,22 +55,22 @@ func Sync(ctx context.Context, app *tasks.App, opts ...SyncOption) (Plan, error)
 			o.sync(s)
 		}
 	}
-	s.plan.DryRun = s.dryRun
+	s.run.Plan.DryRun = s.dryRun
 	if err := s.collect(ctx); err != nil {
 		return Plan{}, fmt.Errorf("pubsub: sync: %w", err)
 	}
 	for _, phase := range []func(context.Context){s.topics, s.keepers, s.subscriptions, s.deleteObsolete, s.grants} {
 		phase(ctx)
 	}
-	if err := errors.Join(s.errs...); err != nil {
-		return s.plan, fmt.Errorf("pubsub: sync: %w", err)
+	if err := s.run.Err(); err != nil {
+		return s.run.Plan, fmt.Errorf("pubsub: sync: %w", err)
 	}
-	return s.plan, nil
+	return s.run.Plan, nil
 }
 
 var (
 	// ErrNothingToSync: the App has no name, or neither publishers nor subscribers.
-	ErrNothingToSync = errors.New("nothing to sync")
+	ErrNothingToSync = tasks.ErrNothingToSync
 	// ErrBlocked: a subscription can only be replaced, or is not ours to change.
 	ErrBlocked = errors.New("blocked")
 )
@@ -89,8 +90,7 @@ type syncing struct {
 	named  map[string]string // topics that were found -> what the broker calls them
 	broken map[string]bool   // topics that could be neither found nor made
 
-	plan Plan
-	errs []error
+	run converge.Run
 }
 
 func newSyncing(app *tasks.App) (*syncing, error) {

@@ -155,7 +155,7 @@ func testSyncOver(t *testing.T, d *syncDriver) {
 				planned.Changes[i].Why = strings.Replace(c.Why, "keeps dead letters, never expires", kept, 1)
 			}
 		}
-		if !slices.Equal(planned.Changes, done.Changes) {
+		if !reflect.DeepEqual(planned.Changes, done.Changes) {
 			t.Errorf("%s: planned:\n%s\ndone:\n%s", what, planned, done)
 		}
 		if plan := mustSync(t, app, opts...); plan.Changed() {

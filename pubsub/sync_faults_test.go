@@ -324,7 +324,7 @@ func TestSync_DryRun_ChangesNothingAndTellsTheSame(t *testing.T) {
 					t.Error("something has changed")
 				}
 				done, doneErr := pubsub.Sync(t.Context(), app, opts...)
-				if !slices.Equal(planned.Changes, done.Changes) || fmt.Sprint(plannedErr) != fmt.Sprint(doneErr) {
+				if !reflect.DeepEqual(planned.Changes, done.Changes) || fmt.Sprint(plannedErr) != fmt.Sprint(doneErr) {
 					t.Errorf("planned:\n%s\n%v\ndone:\n%s\n%v", planned, plannedErr, done, doneErr)
 				}
 			})

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -128,7 +128,7 @@ func TestSync_DryRun_TellsGrantsOfWhatDoesNotExistYet(t *testing.T) {
 		if g.applied > 0 || len(b.roles) > 0 {
 			t.Error("a dry run granted something")
 		}
-		if done := mustSync(t, app); !slices.Equal(done.Changes, planned.Changes) {
+		if done := mustSync(t, app); !reflect.DeepEqual(done.Changes, planned.Changes) {
 			t.Errorf("planned:\n%s\ndone:\n%s", planned, done)
 		}
 	}
@@ -164,13 +164,13 @@ func TestSync_DryRun_TellsGrantsOfWhatWouldBeReplaced(t *testing.T) {
 			strip(b.roles)
 			app := syncApp(t, g, syncDying(pubsub.Ordered()))
 			planned, done := mustSync(t, app, pubsub.AllowReplace(), pubsub.DryRun()), mustSync(t, app, pubsub.AllowReplace())
-			if !slices.Equal(planned.Changes, done.Changes) {
+			if !reflect.DeepEqual(planned.Changes, done.Changes) {
 				t.Errorf("planned:\n%s\ndone:\n%s", planned, done)
 			}
 			g.unknown = errors.New("the number is not known")
 			b.change("audit", func(s *transport.Subscription) { s.Ordered = false })
 			planned, done = mustSync(t, app, pubsub.AllowReplace(), pubsub.DryRun()), mustSync(t, app, pubsub.AllowReplace())
-			if !slices.Equal(planned.Changes, done.Changes) {
+			if !reflect.DeepEqual(planned.Changes, done.Changes) {
 				t.Errorf("planned:\n%s\ndone:\n%s", planned, done)
 			}
 		})

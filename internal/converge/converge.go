@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -87,7 +88,7 @@ func One(verb, kind, name, why string, fields ...plan.Field) Outcome {
 func Failed(kind, name string, err error) Outcome {
 	o := One(plan.Failed, kind, name, err.Error())
 	e, ok := errors.AsType[*transport.Error](err)
-	if !ok || !strings.Contains(e.Resource, name) && e.Queue != name {
+	if !ok || e.Queue != name && !strings.Contains(e.Resource, strconv.Quote(name)) {
 		err = fmt.Errorf("%s %q: %w", kind, name, err)
 	}
 	o.Err = err

@@ -23,6 +23,8 @@ var floors = []struct {
 	{"backoff", 90},
 	{"internal/...", 90},
 	{"pubsub", 90},
+	{"schedule", 90},
+	{"tasks/...", 90},
 	{"tasks", 90},
 	{"tasktest", 90},
 	{"transport", 90},

@@ -12,7 +12,7 @@ import (
 
 // cloudPackages may link what cloudOnly lists; testKits may link what testOnly lists.
 var (
-	cloudPackages = []string{"transport/cloudtasks", "transport/cloudpubsub", "transport/cloudscheduler", "transport/emulator", "transport/emulator/cmd/tasks-emulator"}
+	cloudPackages = []string{"transport/cloudtasks", "transport/cloudpubsub", "transport/cloudscheduler", "transport/emulator", "transport/emulator/cmd/tasks-emulator", "internal/gcp"}
 	testKits      = []string{"tasktest", "transport/transporttest"}
 )
 

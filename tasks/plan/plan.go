@@ -3,6 +3,8 @@
 package plan
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -75,6 +77,20 @@ func (p Plan) Count(verb string) (n int) {
 		}
 	}
 	return n
+}
+
+// MarshalJSON writes the changes as a list where there are none too. A struct that embeds a Plan has this method too:
+// give it a field instead.
+func (p Plan) MarshalJSON() ([]byte, error) {
+	type fields Plan // without this method
+	if p.Changes == nil {
+		p.Changes = []Change{}
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // -> is for the caller to escape
+	err := e.Encode(fields(p))
+	return bytes.TrimSpace(b.Bytes()), err
 }
 
 // String is one line for each change, then [Plan.Summary]:
