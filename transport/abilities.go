@@ -54,6 +54,21 @@ type QueueAdmin interface {
 	RunNow(ctx context.Context, queue, id string) error
 }
 
+// QueueDeleter deletes queues.
+type QueueDeleter interface {
+	// DeleteQueue deletes the queue with the tasks that wait in it, which are lost; attempts in flight go on, and
+	// their outcomes are ignored. ErrQueueMissing if there is none. On Cloud Tasks no queue can be created under its
+	// name for days.
+	DeleteQueue(ctx context.Context, queue string) error
+}
+
+// QueueResolver tells what becomes of a queue's settings, and talks to nobody.
+type QueueResolver interface {
+	// ResolveQueue returns what Queue would after PutQueue of cfg, which is valid: defaults filled in, what the driver
+	// cannot do replaced by what it does. MaxBurst is 0 where it is not for callers to set.
+	ResolveQueue(cfg QueueConfig) QueueConfig
+}
+
 // QueueDeclarer takes the settings of queues that a program uses, before it uses them, and talks to nobody:
 // they hold when a queue comes into being.
 type QueueDeclarer interface {

@@ -32,6 +32,8 @@ const (
 	OpServe    = "serve"
 	OpLookUp   = "look up"
 
+	OpDeleteQueue = "delete queue"
+
 	OpPublish = "publish to"
 	OpReceive = "receive from"
 	OpCreate  = "create"
@@ -141,10 +143,14 @@ func (e *Error) Error() string {
 		b.WriteString(" task \"" + e.ID + "\"")
 	}
 	if e.Queue != "" {
-		if e.ID != "" || e.Op == OpEnqueue || e.Op == OpGet || e.Op == OpDelete || e.Op == OpRun || e.Op == OpList {
-			b.WriteString(" on")
+		words := " queue"
+		switch {
+		case strings.HasSuffix(e.Op, words): // the verb has it
+			words = ""
+		case e.ID != "" || e.Op == OpEnqueue || e.Op == OpGet || e.Op == OpDelete || e.Op == OpRun || e.Op == OpList:
+			words = " on" + words
 		}
-		b.WriteString(" queue \"" + e.Queue + "\"")
+		b.WriteString(words + " \"" + e.Queue + "\"")
 	}
 	if e.Resource != "" {
 		b.WriteString(" " + e.Resource)
@@ -170,6 +176,8 @@ func (e *Error) what() string {
 		return "it does not exist"
 	case e.Kind == KindExists:
 		return "it exists already"
+	case e.Kind == KindTooLarge && e.Op == OpPutJob:
+		return "the job is too large"
 	case e.Kind == KindTooLarge:
 		return "the message is too large"
 	}

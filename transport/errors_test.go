@@ -60,6 +60,9 @@ func TestError_Text_ShowsWhatIsSet(t *testing.T) {
 	for want, err := range map[string]*transport.Error{
 		`enqueue task "a" on queue "mail": the queue does not exist: no such host`: {Op: transport.OpEnqueue, Queue: "mail", ID: "a", Kind: transport.KindQueueMissing, Err: errors.New("no such host")},
 		`pause queue "mail": out of coffee`:                                        {Op: transport.OpPause, Queue: "mail", Err: errors.New("out of coffee")},
+		`read queue "mail": the queue does not exist`:                              {Op: transport.OpQueue, Queue: "mail", Kind: transport.KindQueueMissing},
+		`delete queue "mail": out of coffee`:                                       {Op: transport.OpDeleteQueue, Queue: "mail", Err: errors.New("out of coffee")},
+		`delete on queue "mail": the transport is shut down`:                       {Op: transport.OpDelete, Queue: "mail", Kind: transport.KindClosed},
 		`get task "a": no such task`:                                               {Op: transport.OpGet, ID: "a", Kind: transport.KindNotFound},
 		`serve: the transport is shut down`:                                        {Op: transport.OpServe, Kind: transport.KindClosed},
 	} {

@@ -60,6 +60,7 @@ import (
 
 	"cloud.google.com/go/pubsub/v2"
 
+	"github.com/typedtasks/typedtasks/internal/gcp"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -74,7 +75,7 @@ type Broker struct {
 	account  string // whose tokens pushes carry; empty: none
 	audience string
 	agent    agent
-	emulator value // host:port, and what said so; empty: none
+	emulator gcp.Value // host:port, and what said so; empty: none
 	link     *link
 
 	publish pubsub.PublishSettings // complete
@@ -113,18 +114,18 @@ func New(ctx context.Context, opts ...Option) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{
-		logger:   s.logger,
-		project:  s.project.value,
-		account:  s.account.value,
+		logger:   s.Logger,
+		project:  s.Project.Text,
+		account:  s.Account.Text,
 		audience: s.audience,
-		agent:    agent{project: s.project.value, number: s.number},
-		emulator: s.endpoint,
-		link:     &link{logger: s.logger, pulls: map[string]*pull{}},
+		agent:    agent{project: s.Project.Text, number: s.number},
+		emulator: s.Endpoint,
+		link:     &link{logger: s.Logger, pulls: map[string]*pull{}},
 		publish:  completed(s.publish),
 		receive:  s.receive,
 	}
 	if b.client, err = pubsub.NewClient(ctx, b.project, s.dialOptions(b.link)...); err != nil {
-		return nil, connectError{err}
+		return nil, gcp.NotConnected(driver(), err)
 	}
 	b.stopping, b.stop = context.WithCancel(context.WithoutCancel(ctx))
 	b.running, b.abort = context.WithCancel(context.WithoutCancel(ctx))

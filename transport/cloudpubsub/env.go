@@ -1,19 +1,9 @@
 package cloudpubsub
 
-import (
-	"errors"
-	"fmt"
-	"os"
-	"strings"
-)
+import "github.com/typedtasks/typedtasks/internal/gcp"
 
-// The variables of the driver: those of the Cloud Tasks driver, so that one setting serves both, and the official one
-// for an emulator.
-const (
-	envProject  = "CLOUD_TASKS_PROJECT"
-	envAccount  = "CLOUD_TASKS_SERVICE_ACCOUNT"
-	envEmulator = "PUBSUB_EMULATOR_HOST"
-)
+// envEmulator is the official variable.
+const envEmulator = "PUBSUB_EMULATOR_HOST"
 
 // OptionsFromEnv reads the options that the environment sets:
 //
@@ -24,44 +14,19 @@ const (
 // by itself, below its options; this is for looking at them sooner.
 func OptionsFromEnv() ([]Option, error) {
 	var (
+		env  gcp.Env
 		opts []Option
-		errs []error
 	)
-	read := func(check func(string) error, to func(*settings) *value, names ...string) {
-		v := lookUp(names)
-		if v.value == "" {
-			return
+	set := func(v gcp.Value, field func(*settings) *gcp.Value) {
+		if v.Text != "" {
+			opts = append(opts, setting(func(s *settings) { *field(s) = v }))
 		}
-		if err := check(v.value); err != nil {
-			errs = append(errs, v.wrong(err))
-			return
-		}
-		opts = append(opts, setting(func(s *settings) { *to(s) = v }))
 	}
-	read(checkProject, func(s *settings) *value { return &s.project },
-		envProject, "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "GCP_PROJECT")
-	read(checkAccount, func(s *settings) *value { return &s.account }, envAccount)
-	read(checkHostPort, func(s *settings) *value { return &s.endpoint }, envEmulator)
-	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("cloudpubsub: environment: %w", err)
+	set(env.Project(), func(s *settings) *gcp.Value { return &s.Project })
+	set(env.Account(), func(s *settings) *gcp.Value { return &s.Account })
+	set(env.Endpoint(driver()), func(s *settings) *gcp.Value { return &s.Endpoint })
+	if err := env.Err(driver()); err != nil {
+		return nil, err
 	}
 	return opts, nil
-}
-
-// lookUp returns the first variable that is set.
-func lookUp(names []string) value {
-	for _, name := range names {
-		if s := strings.TrimSpace(os.Getenv(name)); s != "" {
-			return value{s, name}
-		}
-	}
-	return value{}
-}
-
-// wrong is an error about a value, from an option or a variable.
-func (v value) wrong(err error) error {
-	if strings.HasPrefix(v.source, "With") {
-		return fmt.Errorf("%s(%q): %w", v.source, v.value, err)
-	}
-	return fmt.Errorf("%s=%q: %w", v.source, v.value, err)
 }

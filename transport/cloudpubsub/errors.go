@@ -9,13 +9,14 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/typedtasks/typedtasks/internal/gcp"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
 // failed makes an error of what a call about a resource answered. The kind follows from the gRPC code; role is what
 // the caller may lack.
 func (b *Broker) failed(ctx context.Context, op, resource, role string, err error) error {
-	e := &transport.Error{Op: op, Resource: resource, Err: b.unanswered(ended(ctx, err))}
+	e := &transport.Error{Op: op, Resource: resource, Err: b.unanswered(gcp.Ended(ctx, err))}
 	switch status.Code(err) {
 	case codes.NotFound:
 		e.Kind = transport.KindNotFound
@@ -26,7 +27,7 @@ func (b *Broker) failed(ctx context.Context, op, resource, role string, err erro
 	case codes.Unimplemented:
 		e.Kind = transport.KindUnsupported
 	case codes.PermissionDenied:
-		e.Err = permissionError{role, e.Err}
+		e.Err = gcp.NotAllowed(e.Err, role)
 	}
 	return e
 }
@@ -37,14 +38,6 @@ func invalid(op, resource string, err error) error {
 
 func closedError(op, resource string) error {
 	return &transport.Error{Op: op, Resource: resource, Kind: transport.KindClosed}
-}
-
-// ended is err together with ctx's error where ctx has ended, so that errors.Is finds both.
-func ended(ctx context.Context, err error) error {
-	if end := ctx.Err(); end != nil && !errors.Is(err, end) {
-		return fmt.Errorf("%w: %w", end, err)
-	}
-	return err
 }
 
 // unanswered adds to an error that is about time, or says that nobody is there, who did not answer and why. Google's
@@ -58,7 +51,7 @@ func (b *Broker) unanswered(err error) error {
 	if cause := b.link.away.Load(); cause != nil {
 		e.cause = *cause
 	}
-	if e.cause == nil && (e.emulator.value == "" || errors.Is(err, context.Canceled)) {
+	if e.cause == nil && (e.emulator.Text == "" || errors.Is(err, context.Canceled)) {
 		return err
 	}
 	return e
@@ -66,14 +59,11 @@ func (b *Broker) unanswered(err error) error {
 
 type unansweredError struct {
 	err, cause error // cause may be nil
-	emulator   value
+	emulator   gcp.Value
 }
 
 func (e unansweredError) Error() string {
-	s := e.err.Error()
-	if e.emulator.value != "" {
-		s += fmt.Sprintf(" (from the emulator at %s, as %s says; does it run?)", e.emulator.value, e.emulator.source)
-	}
+	s := e.err.Error() + e.emulator.AtEmulator()
 	if e.cause != nil && !strings.Contains(s, e.cause.Error()) {
 		s += "; the last answer was: " + e.cause.Error()
 	}
@@ -94,17 +84,6 @@ const (
 	roleEditor     = "roles/pubsub.editor"
 	roleViewer     = "roles/pubsub.viewer"
 )
-
-type permissionError struct {
-	role string
-	err  error
-}
-
-func (e permissionError) Error() string {
-	return fmt.Sprintf("%v (grant the caller %s)", e.err, e.role)
-}
-
-func (e permissionError) Unwrap() error { return e.err }
 
 // uncreatedError says that a topic is missing and why it was not created.
 type uncreatedError struct{ create, after error }
@@ -136,12 +115,3 @@ func (e *followError) Unwrap() error {
 	}
 	return e.err
 }
-
-type connectError struct{ err error }
-
-func (e connectError) Error() string {
-	return "cloudpubsub: connect: " + e.err.Error() + " (outside Google Cloud: gcloud auth application-default login, or " +
-		envEmulator + " for an emulator)"
-}
-
-func (e connectError) Unwrap() error { return e.err }

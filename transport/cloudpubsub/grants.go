@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/typedtasks/typedtasks/internal/gcp"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -31,7 +32,7 @@ const roleAdmin = "roles/pubsub.admin"
 // set. Where the caller may not look or change, or the project's number is unknown ([WithProjectNumber]), a Grant has
 // Err, and Command does it by hand. An emulator checks nothing, and nothing is listed there.
 func (b *Broker) DeadLetterGrants(ctx context.Context, s *transport.Subscription, apply bool) []transport.Grant {
-	if s.DeadLetter == nil || b.emulator.value != "" {
+	if s.DeadLetter == nil || b.emulator.Text != "" {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, grantTimeout)
@@ -114,7 +115,7 @@ func (b *Broker) ensure(ctx context.Context, g *grant, apply bool) (missing bool
 		if status.Code(err) != codes.Aborted || attempt == grantAttempts {
 			return true, err
 		}
-		if pause(ctx, time.Duration(attempt)*10*time.Millisecond+rand.N(50*time.Millisecond)) != nil {
+		if gcp.Pause(ctx, time.Duration(attempt)*10*time.Millisecond+rand.N(50*time.Millisecond)) != nil {
 			return true, err
 		}
 	}

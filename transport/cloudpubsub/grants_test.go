@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/typedtasks/typedtasks/internal/gcp/gcptest"
 	"github.com/typedtasks/typedtasks/transport"
 	"github.com/typedtasks/typedtasks/transport/cloudpubsub"
 )
@@ -166,7 +167,7 @@ func TestDeadLetterGrants_NumberUnknown_CommandFindsItOut(t *testing.T) {
 		"metadata server with nonsense":      {"project/project-id": "emulator", "project/numeric-project-id": "x"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			metadataServer(t, answers)
+			t.Setenv("GCE_METADATA_HOST", gcptest.MetadataServer(t, answers))
 			got := newServer().real(t).DeadLetterGrants(t.Context(), everything(), true)
 			if len(got) != 2 || got[0].Err == nil || !strings.Contains(got[0].Err.Error(), "WithProjectNumber") {
 				t.Fatalf("%+v", got)
@@ -185,7 +186,7 @@ func TestDeadLetterGrants_NumberUnknown_CommandFindsItOut(t *testing.T) {
 }
 
 func TestDeadLetterGrants_NumberOfTheProjectItRunsIn(t *testing.T) {
-	metadataServer(t, map[string]string{"project/project-id": "emulator", "project/numeric-project-id": "123"})
+	t.Setenv("GCE_METADATA_HOST", gcptest.MetadataServer(t, map[string]string{"project/project-id": "emulator", "project/numeric-project-id": "123"}))
 	s := newServer()
 	b := s.real(t)
 	for range 2 {

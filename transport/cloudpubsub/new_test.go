@@ -3,8 +3,6 @@ package cloudpubsub_test
 import (
 	"context"
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -14,12 +12,12 @@ import (
 
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/typedtasks/typedtasks/internal/gcp/gcptest"
 	"github.com/typedtasks/typedtasks/transport"
 	"github.com/typedtasks/typedtasks/transport/cloudpubsub"
 )
@@ -119,21 +117,6 @@ func TestNew_BadOptions_AllAreNamed(t *testing.T) {
 	}
 }
 
-// metadataServer answers as that of Google's platforms does.
-func metadataServer(t *testing.T, answers map[string]string) {
-	t.Helper()
-	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer, ok := answers[strings.TrimPrefix(r.URL.Path, "/computeMetadata/v1/")]
-		if !ok || r.Header.Get("Metadata-Flavor") != "Google" {
-			http.NotFound(w, r)
-			return
-		}
-		_, _ = w.Write([]byte(answer))
-	}))
-	t.Cleanup(h.Close)
-	t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(h.URL, "http://"))
-}
-
 // plaintext leads to a server without saying that it is an emulator.
 func plaintext(addr string) cloudpubsub.Option {
 	return cloudpubsub.WithClientOptions(option.WithEndpoint(addr), option.WithoutAuthentication(),
@@ -152,7 +135,7 @@ func TestNew_AsksMetadataServerForTheRest(t *testing.T) {
 		"nothing that it is for": {nil, []cloudpubsub.Option{cloudpubsub.WithProject("ppp"), cloudpubsub.WithoutOIDC()}, "projects/ppp/topics/orders", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			metadataServer(t, c.answers)
+			t.Setenv("GCE_METADATA_HOST", gcptest.MetadataServer(t, c.answers))
 			s := newServer()
 			opts := append(c.opts, plaintext(s.start(t)))
 			if got := sentTo(t, s, opts...); got != c.topic {
@@ -176,7 +159,7 @@ func TestNew_WhatIsMissing_IsNamedWithTheWayToSetIt(t *testing.T) {
 	}
 	projectParts := []string{"no project", "WithProject", "CLOUD_TASKS_PROJECT"}
 	t.Run("metadata server knows nothing", func(t *testing.T) {
-		metadataServer(t, map[string]string{"project/project-id": "not legal", "instance/service-accounts/default/email": "not legal"})
+		t.Setenv("GCE_METADATA_HOST", gcptest.MetadataServer(t, map[string]string{"project/project-id": "not legal", "instance/service-accounts/default/email": "not legal"}))
 		_, err := cloudpubsub.New(t.Context())
 		require(t, err, append(projectParts, "no service account", "WithServiceAccount", "CLOUD_TASKS_SERVICE_ACCOUNT", "WithoutOIDC")...)
 	})
@@ -289,19 +272,6 @@ func TestShutdown_ContextEnds_AbortsWhatIsInFlight(t *testing.T) {
 	})
 }
 
-// tracers counts how often the instrumentation of gRPC asks for one.
-type tracers struct {
-	noop.TracerProvider
-	asked int
-}
-
-func (p *tracers) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
-	if strings.Contains(name, "otelgrpc") {
-		p.asked++
-	}
-	return p.TracerProvider.Tracer(name, opts...)
-}
-
 func TestWithTelemetry_TurnsOnThatOfGooglesClient(t *testing.T) {
 	before := otel.GetTracerProvider()
 	defer otel.SetTracerProvider(before)
@@ -310,11 +280,11 @@ func TestWithTelemetry_TurnsOnThatOfGooglesClient(t *testing.T) {
 		opts []cloudpubsub.Option
 		want bool
 	}{{nil, false}, {[]cloudpubsub.Option{cloudpubsub.WithTelemetry()}, true}} {
-		p := &tracers{}
+		p := &gcptest.Tracers{}
 		otel.SetTracerProvider(p)
 		publish(t, newServer().dial(t, c.opts...), message("x"))
-		if (p.asked > 0) != c.want {
-			t.Errorf("with %d options, %d tracers were made", len(c.opts), p.asked)
+		if (p.Asked > 0) != c.want {
+			t.Errorf("with %d options, %d tracers were made", len(c.opts), p.Asked)
 		}
 	}
 }

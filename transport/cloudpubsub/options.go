@@ -7,6 +7,8 @@ import (
 
 	"cloud.google.com/go/pubsub/v2"
 	"google.golang.org/api/option"
+
+	"github.com/typedtasks/typedtasks/internal/gcp"
 )
 
 // Option configures [New].
@@ -15,7 +17,7 @@ type Option interface{ apply(*settings) }
 // WithProject sets the project that holds topics and subscriptions. Default: CLOUD_TASKS_PROJECT or
 // GOOGLE_CLOUD_PROJECT, then the project that the program runs in.
 func WithProject(id string) Option {
-	return setting(func(s *settings) { s.project = value{id, "WithProject"} })
+	return setting(func(s *settings) { s.Project = gcp.Value{Text: id, Source: "WithProject"} })
 }
 
 // WithProjectNumber sets the number of that project. It is a part of the name of Pub/Sub's own service account, to
@@ -28,7 +30,7 @@ func WithProjectNumber(n int64) Option {
 // names none. Default: CLOUD_TASKS_SERVICE_ACCOUNT, then the account that the program runs as; where there is none
 // either, pushes carry no token. Who creates a subscription needs roles/iam.serviceAccountUser on it.
 func WithServiceAccount(email string) Option {
-	return setting(func(s *settings) { s.account, s.noOIDC = value{email, "WithServiceAccount"}, false })
+	return setting(func(s *settings) { s.Account, s.NoOIDC = gcp.Value{Text: email, Source: "WithServiceAccount"}, false })
 }
 
 // WithAudience sets whom tokens are made for where PushConfig.Audience is empty. Default: the endpoint.
@@ -39,19 +41,19 @@ func WithAudience(audience string) Option {
 // WithoutOIDC makes push subscriptions that name no service account send no token: the endpoint then cannot tell
 // Pub/Sub from anyone else.
 func WithoutOIDC() Option {
-	return setting(func(s *settings) { s.noOIDC = true })
+	return setting(func(s *settings) { s.NoOIDC = true })
 }
 
 // WithEndpoint talks to an emulator at host:port, in plaintext and without credentials. Project and service account
 // then default to "emulator" and an account of that project. Default: PUBSUB_EMULATOR_HOST; without it, Pub/Sub.
 func WithEndpoint(hostport string) Option {
-	return setting(func(s *settings) { s.endpoint = value{hostport, "WithEndpoint"} })
+	return setting(func(s *settings) { s.Endpoint = gcp.Value{Text: hostport, Source: "WithEndpoint"} })
 }
 
 // WithClientOptions passes options to Google's client, after the driver's own: credentials, another endpoint,
 // interceptors.
 func WithClientOptions(opts ...option.ClientOption) Option {
-	return setting(func(s *settings) { s.clientOptions = append(s.clientOptions, opts...) })
+	return setting(func(s *settings) { s.ClientOptions = append(s.ClientOptions, opts...) })
 }
 
 // WithPublishSettings sets how Publish gathers messages into requests, with the meaning that the settings have in
@@ -78,33 +80,26 @@ func WithReceiveSettings(r pubsub.ReceiveSettings) Option {
 // WithTelemetry turns on the OpenTelemetry instrumentation of Google's client for gRPC: a span and metrics for each
 // call. It is off by default because each call takes longer with it, even in a program that records nothing.
 func WithTelemetry() Option {
-	return setting(func(s *settings) { s.telemetry = true })
+	return setting(func(s *settings) { s.Telemetry = true })
 }
 
 // WithLogger sets where warnings go. Default: slog.Default().
 func WithLogger(l *slog.Logger) Option {
-	return setting(func(s *settings) { s.logger = l })
+	return setting(func(s *settings) { s.Logger = l })
 }
 
 type setting func(*settings)
 
 func (f setting) apply(s *settings) { f(s) }
 
-// value is a text and where it came from, for errors.
-type value struct{ value, source string }
-
 type settings struct {
-	project, account, endpoint value
+	gcp.Settings
 
-	number        int64
-	numbered      bool
-	audience      string
-	noOIDC        bool
-	clientOptions []option.ClientOption
-	publish       pubsub.PublishSettings
-	receive       pubsub.ReceiveSettings
-	telemetry     bool
-	logger        *slog.Logger
+	number   int64
+	numbered bool
+	audience string
+	publish  pubsub.PublishSettings
+	receive  pubsub.ReceiveSettings
 }
 
 // completed fills in what is not set.

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/typedtasks/typedtasks/internal/gcp/gcptest"
 	"github.com/typedtasks/typedtasks/transport"
 	"github.com/typedtasks/typedtasks/transport/cloudpubsub"
 )
@@ -28,7 +29,7 @@ import (
 // outlet is where a server is found, or none, within the process.
 type outlet struct {
 	mu     sync.Mutex
-	conns  *pipes
+	conns  *gcptest.Pipes
 	server *grpc.Server
 	log    bytes.Buffer
 	logMu  sync.Mutex
@@ -43,14 +44,14 @@ func (o *outlet) dial(ctx context.Context, addr string) (net.Conn, error) {
 	if p == nil {
 		return nil, errRefused
 	}
-	return p.dial(ctx, addr)
+	return p.Dial(ctx, addr)
 }
 
 func (o *outlet) plug(t *testing.T, s pubsubpb.SubscriberServer) {
 	t.Helper()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.conns = &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	o.conns = gcptest.NewPipes()
 	o.server = grpc.NewServer()
 	pubsubpb.RegisterSubscriberServer(o.server, s)
 	g, p := o.server, o.conns

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/typedtasks/typedtasks/internal/gcp/gcptest"
 	"github.com/typedtasks/typedtasks/transport/cloudpubsub"
 )
 
@@ -70,10 +71,7 @@ func (s *server) dial(tb testing.TB, opts ...cloudpubsub.Option) *cloudpubsub.Br
 
 func (s *server) start(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
+	l := gcptest.Listen(tb, "")
 	serve(tb, l, s.register, grpc.UnaryInterceptor(s.intercept))
 	return l.Addr().String()
 }
@@ -81,11 +79,11 @@ func (s *server) start(tb testing.TB) string {
 // pipe serves within the process, so that it works in bubbles, and makes a broker for it.
 func (s *server) pipe(tb testing.TB, opts ...cloudpubsub.Option) *cloudpubsub.Broker {
 	tb.Helper()
-	p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	p := gcptest.NewPipes()
 	serve(tb, p, s.register, grpc.UnaryInterceptor(s.intercept))
 	return connect(tb, append([]cloudpubsub.Option{
 		cloudpubsub.WithEndpoint("127.0.0.1:1"), // an address that nobody looks up
-		cloudpubsub.WithClientOptions(option.WithGRPCDialOption(grpc.WithContextDialer(p.dial))),
+		cloudpubsub.WithClientOptions(option.WithGRPCDialOption(grpc.WithContextDialer(p.Dial))),
 	}, opts...)...)
 }
 
@@ -93,10 +91,7 @@ func (s *server) pipe(tb testing.TB, opts ...cloudpubsub.Option) *cloudpubsub.Br
 func startPstest(tb testing.TB) string {
 	tb.Helper()
 	fake := pstest.NewServer()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
+	l := gcptest.Listen(tb, "")
 	serve(tb, l, func(g *grpc.Server) {
 		pubsubpb.RegisterPublisherServer(g, &fake.GServer)
 		pubsubpb.RegisterSubscriberServer(g, &fake.GServer)
@@ -109,12 +104,7 @@ func startPstest(tb testing.TB) string {
 func serve(tb testing.TB, l net.Listener, register func(*grpc.Server), opts ...grpc.ServerOption) {
 	g := grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(20<<20))...)
 	register(g)
-	var served sync.WaitGroup
-	served.Go(func() { _ = g.Serve(l) })
-	tb.Cleanup(func() {
-		g.Stop()
-		served.Wait()
-	})
+	gcptest.Serve(tb, l, g)
 }
 
 func (s *server) intercept(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
@@ -294,38 +284,3 @@ func (s *server) SetIamPolicy(_ context.Context, r *iampb.SetIamPolicyRequest) (
 	s.policies[r.Resource] = r.Policy
 	return r.Policy, nil
 }
-
-// pipes is a listener for connections within the process.
-type pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (p *pipes) dial(ctx context.Context, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case p.conns <- server:
-		return client, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }

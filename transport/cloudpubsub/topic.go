@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/status"
+
+	"github.com/typedtasks/typedtasks/internal/gcp"
 )
 
 // A topic that was just created may not be known everywhere yet: for so long NotFound is asked again.
@@ -92,7 +94,7 @@ func (t *topic) existing(ctx context.Context, send func() error) error {
 			}
 			continue
 		}
-		if pause(ctx, delay) != nil {
+		if gcp.Pause(ctx, delay) != nil {
 			return err
 		}
 	}
@@ -131,17 +133,5 @@ func (t *topic) close() {
 	t.hedging.Do(func() {})
 	if t.hedged != nil {
 		t.hedged.Stop()
-	}
-}
-
-// pause waits for d, or returns ctx's error.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"cloud.google.com/go/cloudtasks/apiv2/cloudtaskspb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"github.com/typedtasks/typedtasks/internal/gcp"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -56,10 +56,14 @@ func (t *Transport) PutQueue(ctx context.Context, queue string, cfg transport.Qu
 	if err := cfg.Validate(); err != nil {
 		return &transport.Error{Op: transport.OpPutQueue, Queue: queue, Kind: transport.KindInvalid, Err: err}
 	}
-	_, err = call(ctx, t.client.UpdateQueue, &cloudtaskspb.UpdateQueueRequest{
+	req := &cloudtaskspb.UpdateQueueRequest{
 		Queue:      queueProto(q.name, cfg),
 		UpdateMask: &fieldmaskpb.FieldMask{Paths: queueMask()},
-	})
+	}
+	made, err := call(ctx, t.client.UpdateQueue, req)
+	if err == nil && made.GetRetryConfig().GetMaxDoublings() != req.Queue.RetryConfig.MaxDoublings {
+		_, err = call(ctx, t.client.UpdateQueue, req) // it is new, and no doubling was taken for unset: see settle
+	}
 	if err != nil {
 		return t.failed(ctx, transport.OpPutQueue, queue, "", transport.KindQueueMissing, err)
 	}
@@ -108,7 +112,7 @@ func (t *Transport) administer(ctx context.Context, op, queue string, do func(co
 	if err != nil {
 		return err
 	}
-	c, cancel := capped(ctx, time.Now())
+	c, cancel := gcp.Capped(ctx, CallTimeout)
 	defer cancel()
 	if err := do(c, q.name); err != nil {
 		return t.failed(ctx, op, queue, "", transport.KindQueueMissing, err)

@@ -49,11 +49,12 @@ import (
 
 	apiv2 "cloud.google.com/go/cloudtasks/apiv2"
 
+	"github.com/typedtasks/typedtasks/internal/gcp"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
 // Transport enqueues to the queues of one project and location. It is made by [New] and safe for concurrent
-// use. Besides Enqueue it is a transport.Batcher, Inspector, QueueAdmin and QueueDeclarer.
+// use. Besides Enqueue it is a transport.Batcher, Inspector, QueueAdmin, QueueDeclarer and QueueDeleter.
 type Transport struct {
 	client *apiv2.Client
 	owned  bool // whether Close ends it
@@ -90,16 +91,16 @@ func New(ctx context.Context, opts ...Option) (*Transport, error) {
 	}
 	t := &Transport{
 		client:   s.client,
-		logger:   s.logger,
-		location: "projects/" + s.project.value + "/locations/" + s.location.value,
-		account:  s.account.value,
+		logger:   s.Logger,
+		location: "projects/" + s.Project.Text + "/locations/" + s.Location.Text,
+		account:  s.Account.Text,
 		audience: s.audience,
-		backup:   s.backup.value,
+		backup:   s.backup.Text,
 		inFlight: s.inFlight,
 	}
 	if t.client == nil {
 		if t.client, err = apiv2.NewClient(ctx, s.dialOptions()...); err != nil {
-			return nil, connectError{err}
+			return nil, gcp.NotConnected(driver(), err)
 		}
 		t.owned = true
 	}

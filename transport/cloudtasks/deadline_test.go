@@ -2,7 +2,6 @@ package cloudtasks_test
 
 import (
 	"context"
-	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,9 +10,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/typedtasks/typedtasks/internal/gcp/gcptest"
 	"github.com/typedtasks/typedtasks/transport"
 	"github.com/typedtasks/typedtasks/transport/cloudtasks"
 )
@@ -21,12 +20,10 @@ import (
 // bubble connects within the process, so that a synctest bubble's clock moves both ends.
 func (s *server) bubble(t *testing.T, opts ...cloudtasks.Option) *cloudtasks.Transport {
 	t.Helper()
-	l := bufconn.Listen(1 << 16)
-	s.serve(t, l)
+	p := gcptest.NewPipes()
+	s.serve(t, p)
 	return connect(t, append(opts, cloudtasks.WithEndpoint("127.0.0.1:1"),
-		cloudtasks.WithClientOptions(option.WithGRPCDialOption(grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			return l.DialContext(ctx)
-		}))))...)
+		cloudtasks.WithClientOptions(option.WithGRPCDialOption(grpc.WithContextDialer(p.Dial))))...)
 }
 
 func TestCalls_AreCappedWhateverTheirContext(t *testing.T) {

@@ -3,12 +3,12 @@ package cloudtasks
 import (
 	"context"
 	"errors"
-	"time"
 
 	"cloud.google.com/go/cloudtasks/apiv2/cloudtaskspb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/typedtasks/typedtasks/internal/gcp"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -47,7 +47,7 @@ func (t *Transport) deleteOne(ctx context.Context, queue, id string) error {
 	if err != nil {
 		return err
 	}
-	c, cancel := capped(ctx, time.Now())
+	c, cancel := gcp.Capped(ctx, CallTimeout)
 	defer cancel()
 	if err := t.client.DeleteTask(c, &cloudtaskspb.DeleteTaskRequest{Name: q.tasks + id}); err != nil {
 		return t.failed(ctx, transport.OpDelete, queue, id, t.whatIsMissing(ctx, q, err), err)

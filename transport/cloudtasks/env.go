@@ -1,17 +1,12 @@
 package cloudtasks
 
 import (
-	"errors"
-	"fmt"
-	"os"
-	"strings"
+	"github.com/typedtasks/typedtasks/internal/gcp"
+	"github.com/typedtasks/typedtasks/transport"
 )
 
-// The variables of the driver. For project and location the usual ones of Google's products follow.
+// The variables of this driver alone.
 const (
-	envProject  = "CLOUD_TASKS_PROJECT"
-	envLocation = "CLOUD_TASKS_LOCATION"
-	envAccount  = "CLOUD_TASKS_SERVICE_ACCOUNT"
 	envBackup   = "CLOUD_TASKS_BACKUP_QUEUE_NAME"
 	envEmulator = "CLOUD_TASKS_EMULATOR_HOST"
 )
@@ -26,48 +21,21 @@ const (
 // by itself, below its options; this is for looking at them sooner.
 func OptionsFromEnv() ([]Option, error) {
 	var (
+		env  gcp.Env
 		opts []Option
-		errs []error
 	)
-	read := func(check func(string) error, to func(*settings) *value, names ...string) {
-		v := lookUp(names)
-		if v.value == "" {
-			return
+	set := func(v gcp.Value, field func(*settings) *gcp.Value) {
+		if v.Text != "" {
+			opts = append(opts, setting(func(s *settings) { *field(s) = v }))
 		}
-		if err := check(v.value); err != nil {
-			errs = append(errs, v.wrong(err))
-			return
-		}
-		opts = append(opts, setting(func(s *settings) { *to(s) = v }))
 	}
-	read(checkProject, func(s *settings) *value { return &s.project },
-		envProject, "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "GCP_PROJECT")
-	read(checkLocation, func(s *settings) *value { return &s.location },
-		envLocation, "GOOGLE_CLOUD_LOCATION", "GOOGLE_CLOUD_REGION", "FUNCTION_REGION")
-	read(checkAccount, func(s *settings) *value { return &s.account }, envAccount)
-	read(checkBackup, func(s *settings) *value { return &s.backup }, envBackup)
-	read(checkHostPort, func(s *settings) *value { return &s.endpoint }, envEmulator)
-	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("cloudtasks: environment: %w", err)
+	set(env.Project(), func(s *settings) *gcp.Value { return &s.Project })
+	set(env.Location(), func(s *settings) *gcp.Value { return &s.Location })
+	set(env.Account(), func(s *settings) *gcp.Value { return &s.Account })
+	set(env.Read(transport.CheckQueue, envBackup), func(s *settings) *gcp.Value { return &s.backup })
+	set(env.Endpoint(driver()), func(s *settings) *gcp.Value { return &s.Endpoint })
+	if err := env.Err(driver()); err != nil {
+		return nil, err
 	}
 	return opts, nil
-}
-
-// lookUp returns the first variable that is set. Products with a location of their own set "global", where
-// Cloud Tasks has no queues.
-func lookUp(names []string) value {
-	for i, name := range names {
-		if s := strings.TrimSpace(os.Getenv(name)); s != "" && (i == 0 || s != "global") {
-			return value{s, name}
-		}
-	}
-	return value{}
-}
-
-// wrong is an error about a value, from an option or a variable.
-func (v value) wrong(err error) error {
-	if strings.HasPrefix(v.source, "With") {
-		return fmt.Errorf("%s(%q): %w", v.source, v.value, err)
-	}
-	return fmt.Errorf("%s=%q: %w", v.source, v.value, err)
 }

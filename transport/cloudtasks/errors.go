@@ -9,13 +9,14 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/typedtasks/typedtasks/internal/gcp"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
 // failed makes an error of what a call about a queue or one of its tasks answered. The kind follows from the
 // gRPC code; notFound is what NotFound means to this call.
 func (t *Transport) failed(ctx context.Context, op, queue, id string, notFound transport.Kind, err error) error {
-	e := &transport.Error{Op: op, Queue: queue, ID: id, Err: ended(ctx, err)}
+	e := &transport.Error{Op: op, Queue: queue, ID: id, Err: gcp.Ended(ctx, err)}
 	var unknown *unknownError
 	var uncreated *uncreatedError
 	switch code := status.Code(err); {
@@ -34,7 +35,7 @@ func (t *Transport) failed(ctx context.Context, op, queue, id string, notFound t
 	case code == codes.Unimplemented:
 		e.Kind = transport.KindUnsupported
 	case code == codes.PermissionDenied:
-		e.Err = permissionError{op: op, account: t.account, err: e.Err}
+		e.Err = gcp.NotAllowed(e.Err, t.grant(op))
 	}
 	if e.Kind == transport.KindQueueMissing {
 		e.Err = missingError{t.location, e.Err}
@@ -90,37 +91,22 @@ type missingError struct {
 }
 
 func (e missingError) Error() string {
-	return fmt.Sprintf("in %s; create it there, or set the right location with WithLocation or %s: %v", e.location, envLocation, e.err)
+	return fmt.Sprintf("in %s; create it there, or set the right location with WithLocation or %s: %v", e.location, gcp.EnvLocation, e.err)
 }
 
 func (e missingError) Unwrap() error { return e.err }
 
-type permissionError struct {
-	op, account string
-	err         error
-}
-
-func (e permissionError) Error() string {
-	if e.op != transport.OpEnqueue {
-		return fmt.Sprintf("%v (grant the caller a role such as roles/cloudtasks.admin)", e.err)
+// grant is what a caller may lack for op.
+func (t *Transport) grant(op string) string {
+	switch {
+	case op != transport.OpEnqueue:
+		return "a role such as roles/cloudtasks.admin"
+	case t.account != "":
+		return "roles/cloudtasks.enqueuer and, on " + t.account + ", roles/iam.serviceAccountUser"
+	default:
+		return "roles/cloudtasks.enqueuer"
 	}
-	hint := "grant the caller roles/cloudtasks.enqueuer"
-	if e.account != "" {
-		hint += " and, on " + e.account + ", roles/iam.serviceAccountUser"
-	}
-	return fmt.Sprintf("%v (%s)", e.err, hint)
 }
-
-func (e permissionError) Unwrap() error { return e.err }
-
-type connectError struct{ err error }
-
-func (e connectError) Error() string {
-	return "cloudtasks: connect: " + e.err.Error() + " (outside Google Cloud: gcloud auth application-default login, or " +
-		envEmulator + " for an emulator)"
-}
-
-func (e connectError) Unwrap() error { return e.err }
 
 type urlError string
 

@@ -3,11 +3,11 @@ package cloudtasks
 import (
 	"context"
 	"iter"
-	"time"
 
 	"cloud.google.com/go/cloudtasks/apiv2/cloudtaskspb"
 	"google.golang.org/api/iterator"
 
+	"github.com/typedtasks/typedtasks/internal/gcp"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -50,7 +50,7 @@ func (t *Transport) All(ctx context.Context, queue string) iter.Seq2[*transport.
 
 // page reads one page. Google's iterator would read all of them on one context.
 func (t *Transport) page(ctx context.Context, q *queue, token string) (page []*cloudtaskspb.Task, next string, err error) {
-	ctx, cancel := capped(ctx, time.Now())
+	ctx, cancel := gcp.Capped(ctx, CallTimeout)
 	defer cancel()
 	it := t.client.ListTasks(ctx, &cloudtaskspb.ListTasksRequest{Parent: q.name, PageToken: token, ResponseView: cloudtaskspb.Task_BASIC})
 	for {

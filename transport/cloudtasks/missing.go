@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/typedtasks/typedtasks/internal/gcp"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -73,7 +74,7 @@ func (t *Transport) onQueue(ctx context.Context, id string, send func(*queue) er
 		if known.found && !namesQueue(err) {
 			return q, err // something else was not found
 		}
-		if pause(ctx, delay) != nil {
+		if gcp.Pause(ctx, delay) != nil {
 			return q, err
 		}
 		delay = min(2*delay, settlingMost)
@@ -107,7 +108,7 @@ func (t *Transport) create(ctx context.Context, q *queue, known *fate) error {
 	case code == codes.FailedPrecondition && existedLately(err):
 		f.diverted, f.until = true, now.Add(diverting)
 	case ctx.Err() != nil:
-		return ended(ctx, err) // says nothing about the queue: the next in line tries
+		return gcp.Ended(ctx, err) // says nothing about the queue: the next in line tries
 	default:
 		f.err = err
 	}

@@ -3,8 +3,6 @@ package cloudtasks_test
 import (
 	"context"
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,12 +10,12 @@ import (
 	apiv2 "cloud.google.com/go/cloudtasks/apiv2"
 	"cloud.google.com/go/cloudtasks/apiv2/cloudtaskspb"
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/typedtasks/typedtasks/internal/gcp/gcptest"
 	"github.com/typedtasks/typedtasks/transport"
 	"github.com/typedtasks/typedtasks/transport/cloudtasks"
 )
@@ -117,21 +115,6 @@ func TestNew_BadOptions_AllAreNamed(t *testing.T) {
 	}
 }
 
-// metadataServer answers as that of Google's platforms does.
-func metadataServer(t *testing.T, answers map[string]string) {
-	t.Helper()
-	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer, ok := answers[strings.TrimPrefix(r.URL.Path, "/computeMetadata/v1/")]
-		if !ok || r.Header.Get("Metadata-Flavor") != "Google" {
-			http.NotFound(w, r)
-			return
-		}
-		_, _ = w.Write([]byte(answer))
-	}))
-	t.Cleanup(h.Close)
-	t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(h.URL, "http://"))
-}
-
 // rawClient is Google's own client for a server.
 func rawClient(t *testing.T, addr string) *apiv2.Client {
 	t.Helper()
@@ -162,7 +145,7 @@ func TestNew_AsksMetadataServerForTheRest(t *testing.T) {
 			parent: "projects/shop-1/locations/l"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			metadataServer(t, c.answers)
+			t.Setenv("GCE_METADATA_HOST", gcptest.MetadataServer(t, c.answers))
 			s, addr := anywhere(t)
 			got := sent(t, s, append(c.opts, cloudtasks.WithClient(rawClient(t, addr)))...)
 			if got.Parent != c.parent+"/queues/mail" || got.Task.GetHttpRequest().GetOidcToken().GetServiceAccountEmail() != c.account {
@@ -183,7 +166,7 @@ func TestNew_WhatIsMissing_IsNamedWithTheWayToSetIt(t *testing.T) {
 		}
 	}
 	t.Run("metadata server knows nothing", func(t *testing.T) {
-		metadataServer(t, map[string]string{"project/project-id": "not legal"})
+		t.Setenv("GCE_METADATA_HOST", gcptest.MetadataServer(t, map[string]string{"project/project-id": "not legal"}))
 		_, err := cloudtasks.New(t.Context())
 		require(t, err, all...)
 	})
@@ -249,19 +232,6 @@ func TestClose_LeavesClientOfOthersOpen(t *testing.T) {
 	enqueue(t, connect(t, opts...), task("b"))
 }
 
-// tracers counts how often the instrumentation of gRPC asks for one.
-type tracers struct {
-	noop.TracerProvider
-	asked int
-}
-
-func (p *tracers) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
-	if strings.Contains(name, "otelgrpc") {
-		p.asked++
-	}
-	return p.TracerProvider.Tracer(name, opts...)
-}
-
 func TestWithTelemetry_TurnsOnThatOfGooglesClient(t *testing.T) {
 	before := otel.GetTracerProvider()
 	defer otel.SetTracerProvider(before)
@@ -270,12 +240,12 @@ func TestWithTelemetry_TurnsOnThatOfGooglesClient(t *testing.T) {
 		opts []cloudtasks.Option
 		want bool
 	}{{nil, false}, {[]cloudtasks.Option{cloudtasks.WithTelemetry(), cloudtasks.WithConnectionPool(2)}, true}} {
-		p := &tracers{}
+		p := &gcptest.Tracers{}
 		otel.SetTracerProvider(p)
 		s := newServer("mail")
 		enqueue(t, s.dial(t, c.opts...), task("a"))
-		if (p.asked > 0) != c.want {
-			t.Errorf("with %d options, %d tracers were made", len(c.opts), p.asked)
+		if (p.Asked > 0) != c.want {
+			t.Errorf("with %d options, %d tracers were made", len(c.opts), p.Asked)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/typedtasks/typedtasks/internal/gcp"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -110,10 +111,10 @@ func await(ctx context.Context, op operation, poll func(context.Context) error) 
 	}
 	began := time.Now()
 	for delay := firstPoll; ; delay = min(delay*3/2, mostPoll) {
-		if err := pause(ctx, delay); err != nil {
+		if err := gcp.Pause(ctx, delay); err != nil {
 			return &unknownError{op.Name(), err}
 		}
-		c, cancel := capped(ctx, time.Now())
+		c, cancel := gcp.Capped(ctx, CallTimeout)
 		err := poll(c)
 		cancel()
 		switch {

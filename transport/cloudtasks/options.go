@@ -5,6 +5,8 @@ import (
 
 	apiv2 "cloud.google.com/go/cloudtasks/apiv2"
 	"google.golang.org/api/option"
+
+	"github.com/typedtasks/typedtasks/internal/gcp"
 )
 
 // Option configures [New].
@@ -13,20 +15,20 @@ type Option interface{ apply(*settings) }
 // WithProject sets the project that holds the queues. Default: CLOUD_TASKS_PROJECT or GOOGLE_CLOUD_PROJECT, then
 // the project that the program runs in.
 func WithProject(id string) Option {
-	return setting(func(s *settings) { s.project = value{id, "WithProject"} })
+	return setting(func(s *settings) { s.Project = gcp.Value{Text: id, Source: "WithProject"} })
 }
 
 // WithLocation sets the location of the queues, such as "europe-west1". Default: CLOUD_TASKS_LOCATION or
 // GOOGLE_CLOUD_LOCATION, then the region that the program runs in.
 func WithLocation(id string) Option {
-	return setting(func(s *settings) { s.location = value{id, "WithLocation"} })
+	return setting(func(s *settings) { s.Location = gcp.Value{Text: id, Source: "WithLocation"} })
 }
 
 // WithServiceAccount sets the account, by its e-mail address, whose OIDC token every delivery carries. Default:
 // CLOUD_TASKS_SERVICE_ACCOUNT, then the account that the program runs as. The caller needs
 // roles/iam.serviceAccountUser on it.
 func WithServiceAccount(email string) Option {
-	return setting(func(s *settings) { s.account, s.noOIDC = value{email, "WithServiceAccount"}, false })
+	return setting(func(s *settings) { s.Account, s.NoOIDC = gcp.Value{Text: email, Source: "WithServiceAccount"}, false })
 }
 
 // WithAudience sets whom tokens are made for where Task.Audience is empty. Default: scheme and host of the task's
@@ -37,20 +39,20 @@ func WithAudience(audience string) Option {
 
 // WithoutOIDC sends deliveries without a token: the endpoint then cannot tell Cloud Tasks from anyone else.
 func WithoutOIDC() Option {
-	return setting(func(s *settings) { s.noOIDC = true })
+	return setting(func(s *settings) { s.NoOIDC = true })
 }
 
 // WithBackupQueue names the queue for tasks whose own queue was deleted too recently to be created again.
 // Default: CLOUD_TASKS_BACKUP_QUEUE_NAME, then the queue's name with "--temp" behind it.
 func WithBackupQueue(id string) Option {
-	return setting(func(s *settings) { s.backup = value{id, "WithBackupQueue"} })
+	return setting(func(s *settings) { s.backup = gcp.Value{Text: id, Source: "WithBackupQueue"} })
 }
 
 // WithEndpoint talks to an emulator at host:port, in plaintext and without credentials. Project, location and
 // service account then default to "emulator", "local" and an account of that project. Default:
 // CLOUD_TASKS_EMULATOR_HOST; without it, Cloud Tasks.
 func WithEndpoint(hostport string) Option {
-	return setting(func(s *settings) { s.endpoint = value{hostport, "WithEndpoint"} })
+	return setting(func(s *settings) { s.Endpoint = gcp.Value{Text: hostport, Source: "WithEndpoint"} })
 }
 
 // WithClient uses a client that is already there. Close leaves it open, and everything about connecting
@@ -62,7 +64,7 @@ func WithClient(c *apiv2.Client) Option {
 // WithClientOptions passes options to Google's client, after the driver's own: credentials, another endpoint,
 // interceptors.
 func WithClientOptions(opts ...option.ClientOption) Option {
-	return setting(func(s *settings) { s.clientOptions = append(s.clientOptions, opts...) })
+	return setting(func(s *settings) { s.ClientOptions = append(s.ClientOptions, opts...) })
 }
 
 // WithConnectionPool sets how many gRPC connections are opened. Default: [DefaultConnections].
@@ -80,12 +82,12 @@ func WithInFlight(n int) Option {
 // call. It is off by default because a call to a server on the same machine takes about 15 % longer with it, even
 // in a program that records nothing.
 func WithTelemetry() Option {
-	return setting(func(s *settings) { s.telemetry = true })
+	return setting(func(s *settings) { s.Telemetry = true })
 }
 
 // WithLogger sets where warnings go. Default: slog.Default().
 func WithLogger(l *slog.Logger) Option {
-	return setting(func(s *settings) { s.logger = l })
+	return setting(func(s *settings) { s.Logger = l })
 }
 
 const (
@@ -103,18 +105,12 @@ type setting func(*settings)
 
 func (f setting) apply(s *settings) { f(s) }
 
-// value is a text and where it came from, for errors.
-type value struct{ value, source string }
-
 type settings struct {
-	project, location, account, backup, endpoint value
+	gcp.Settings
 
-	audience      string
-	noOIDC        bool
-	client        *apiv2.Client
-	clientOptions []option.ClientOption
-	telemetry     bool
-	pool          int
-	inFlight      int
-	logger        *slog.Logger
+	backup   gcp.Value
+	audience string
+	client   *apiv2.Client
+	pool     int
+	inFlight int
 }

@@ -1,8 +1,6 @@
 package cloudtasks
 
 import (
-	"net/http"
-	"net/textproto"
 	"net/url"
 	"strings"
 	"time"
@@ -11,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/typedtasks/typedtasks/internal/gcp"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -49,7 +48,7 @@ func (t *Transport) request(q *queue, task *transport.Task) *cloudtaskspb.Create
 	}
 	e.http.Url = task.URL
 	e.http.HttpMethod = cloudtaskspb.HttpMethod_POST
-	e.http.Headers = headerProto(task.Header)
+	e.http.Headers = gcp.HeaderMap(task.Header)
 	e.http.Body = task.Body
 	if t.account != "" {
 		e.token.ServiceAccountEmail = t.account
@@ -73,27 +72,6 @@ func (t *Transport) audienceOf(task *transport.Task) string {
 		return task.URL
 	}
 	return u.Scheme + "://" + u.Host
-}
-
-// headerProto is a header as the wire carries it: canonical names, several values of one joined.
-func headerProto(h http.Header) map[string]string {
-	if len(h) == 0 {
-		return nil
-	}
-	m := make(map[string]string, len(h))
-	for name, values := range h {
-		if len(values) == 0 {
-			continue
-		}
-		canonical := textproto.CanonicalMIMEHeaderKey(name)
-		if _, twice := h[canonical]; twice && canonical != name {
-			continue // two spellings of a name: the canonical one holds
-		}
-		if m[canonical] = values[0]; len(values) > 1 {
-			m[canonical] = strings.Join(values, ", ")
-		}
-	}
-	return m
 }
 
 // setTime cuts to microseconds, as Cloud Tasks does.

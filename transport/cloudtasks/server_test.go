@@ -23,6 +23,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/typedtasks/typedtasks/internal/gcp/gcptest"
 	"github.com/typedtasks/typedtasks/transport/cloudtasks"
 )
 
@@ -75,14 +76,7 @@ func newServer(queues ...string) *server {
 // start serves on a socket until the test ends, or stop.
 func (s *server) start(tb testing.TB) string {
 	tb.Helper()
-	address := s.address
-	if address == "" {
-		address = "127.0.0.1:0"
-	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	l := gcptest.Listen(tb, s.address)
 	s.address = l.Addr().String()
 	s.serve(tb, l)
 	return s.address
@@ -93,12 +87,7 @@ func (s *server) serve(tb testing.TB, l net.Listener) {
 	cloudtaskspb.RegisterCloudTasksServer(g, s)
 	longrunningpb.RegisterOperationsServer(g, s)
 	s.grpc = g
-	var served sync.WaitGroup
-	served.Go(func() { _ = g.Serve(l) })
-	tb.Cleanup(func() {
-		g.Stop()
-		served.Wait()
-	})
+	gcptest.Serve(tb, l, g)
 }
 
 // dial starts the server and makes a driver for it.
