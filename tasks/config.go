@@ -128,6 +128,9 @@ func (c Config) resolve() (Config, error) {
 	if v := reflect.ValueOf(c.Broker); v.Kind() == reflect.Pointer && v.IsNil() {
 		c.Broker = nil
 	}
+	if v := reflect.ValueOf(c.Scheduler); v.Kind() == reflect.Pointer && v.IsNil() {
+		c.Scheduler = nil
+	}
 	if c.Transport == nil {
 		problem("Transport is nil: use memory.New() to run tasks in this process, or set Config.Eager")
 	}

@@ -51,6 +51,9 @@ type Spec struct {
 	// they are enqueued where they become tasks.
 	Subscription string
 	TaskOptions  []EnqueueOption
+
+	// Of periodic tasks: whether their scheduler tries a run that failed again. If not, each run is its last attempt.
+	JobRetries bool
 }
 
 // The kinds of definitions.

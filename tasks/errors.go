@@ -18,6 +18,8 @@ var (
 	ErrShutdown = errors.New("the App is shut down")
 	// ErrNotOurs: the task in the queue belongs to another definition.
 	ErrNotOurs = errors.New("the task belongs to another definition")
+	// ErrNothingToSync: the App declares nothing of what is to be synced.
+	ErrNothingToSync = errors.New("nothing to sync")
 	// ErrUnknown: a limit that cannot be known from here.
 	ErrUnknown = errors.New("cannot be known")
 

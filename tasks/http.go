@@ -78,6 +78,8 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		timeout = d.Timeout
 	case rt.spec.Kind == KindSubscriber && d.Queue != "": // its own is for messages
 		timeout = transport.DefaultTimeout
+	case rt.spec.Kind == KindPeriodic && rt.spec.Timeout == 0 && fromScheduler(d):
+		timeout = transport.DefaultJobDeadline
 	}
 	ctx := lazyctx.WithDeadline(r.Context(), time.Now().Add(timeout))
 	defer ctx.Cancel()

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/typedtasks/typedtasks/transport"
 	"github.com/typedtasks/typedtasks/transport/eager"
 )
 
-// local is what delivers in this process: the transport, the broker, or both in one.
+// local is what delivers in this process: the transport, the broker, the scheduler, or several in one.
 type local struct {
 	server transport.Server
 	sharer transport.Sharer // nil: nobody shares it
@@ -35,6 +36,10 @@ func locals(cfg Config) (list []local) {
 		shared, _ := transport.BrokerAs[transport.Sharer](cfg.Broker)
 		_, err = transport.BrokerAs[*eager.Transport](cfg.Broker)
 		list = append(list, local{s, shared, source(err)})
+	}
+	if s, err := transport.SchedulerAs[transport.Server](cfg.Scheduler); err == nil && !slices.ContainsFunc(list, func(l local) bool { return same(s, l.server) }) {
+		shared, _ := transport.SchedulerAs[transport.Sharer](cfg.Scheduler)
+		list = append(list, local{s, shared, inProcess})
 	}
 	return list
 }

@@ -160,7 +160,7 @@ func (r *run) enqueueMessage(ctx context.Context, v verdict) error {
 // checkTaskOptions tells what is wrong with options that are used again and again, and with what goes under them: no
 // message could become a task.
 func (a *App) checkTaskOptions(spec Spec) (errs []error) {
-	if spec.Kind != KindTask { // whose own settings know better
+	if spec.Kind != KindTask && spec.Kind != KindPeriodic { // whose own settings know better
 		if err := transport.CheckHeader(spec.Header); err != nil {
 			errs = append(errs, fmt.Errorf("headers: %w", err))
 		}

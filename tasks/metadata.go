@@ -55,9 +55,10 @@ func MetadataFrom(ctx context.Context) (Metadata, bool) {
 func (m Metadata) FirstAttempt() bool { return m.Attempt <= 1 }
 
 // LastAttempt reports whether no retry will follow if this attempt fails. Limits set by [WithRetryConfig] are
-// known; the queue's are asked of the transport, once, and cached. ctx must be the run's. The error matches
-// [ErrUnknown] where the limit includes a duration that cannot be measured from here, and
-// transport.ErrUnsupported where the transport knows no limits.
+// known; the queue's are asked of the transport, once, and cached. A scheduler's run of a periodic task without
+// retries is always its last. ctx must be the run's. The error matches [ErrUnknown] where the limit includes a
+// duration that cannot be measured from here, or for any other scheduler's run, and transport.ErrUnsupported where the
+// transport knows no limits.
 //
 // A task that times out or dies with its instance in its last attempt is never heard of again.
 func (m Metadata) LastAttempt(ctx context.Context) (bool, error) {
@@ -174,8 +175,16 @@ func (r *run) metadata() Metadata {
 		if t, err := time.Parse(time.RFC3339, first(h[headerScheduleTime])); err == nil {
 			m.ScheduleTime = t.UTC()
 		}
+		if spec := r.route.spec; spec.Kind == KindPeriodic && fromScheduler(d) && !spec.JobRetries {
+			m.retry = &transport.RetryConfig{MaxAttempts: 1}
+		}
 	}
 	return m
+}
+
+// fromScheduler reports whether a delivery is a scheduler's own, and not a task's.
+func fromScheduler(d *transport.Delivery) bool {
+	return d.Queue == "" && first(d.Header[headerJob]) != ""
 }
 
 func first(vs []string) string {

@@ -99,7 +99,10 @@ func (d *definition) deleteAll(ctx context.Context, b *Binding, opts []DeleteOpt
 		if len(ids) == 0 {
 			return
 		}
-		n, err := deleteEach(ctx, in, del.queue, ids)
+		n, err := len(ids), error(nil)
+		if !del.countOnly {
+			n, err = deleteEach(ctx, in, del.queue, ids)
+		}
 		deleted += n
 		if err != nil {
 			errs = append(errs, err)

@@ -180,6 +180,7 @@ func TestDeleteAll_DeletesItsOwn(t *testing.T) {
 		{"a queue that never was", []tasks.DeleteOption{tasks.OnQueue("nowhere")}, 0, "a b old strange x / c"},
 		{"MinRetries of tasks that wait for their first attempt", []tasks.DeleteOption{tasks.MinRetries(1)}, 0, "a b old strange x / c"},
 		{"MinRetries(0)", []tasks.DeleteOption{tasks.MinRetries(0)}, 3, "strange x / c"},
+		{"CountOnly", []tasks.DeleteOption{tasks.CountOnly()}, 3, "a b old strange x / c"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -98,6 +98,9 @@ func WithID(id string) EnqueueOption { return idOption(id) }
 // MinRetries keeps DeleteAll to tasks that have been retried at least n times.
 func MinRetries(n int) DeleteOption { return minRetriesOption(n) }
 
+// CountOnly has DeleteAll delete nothing: it returns how many there are.
+func CountOnly() DeleteOption { return countOnlyOption{} }
+
 // settings is what the options of a definition, or of a call over its definition's, add up to.
 type settings struct {
 	name      string
@@ -195,6 +198,7 @@ type (
 	beforeOption       time.Time
 	idOption           string
 	minRetriesOption   int
+	countOnlyOption    struct{}
 )
 
 func (o queueOption) define(s *settings)         { s.setQueue(string(o)) }
@@ -241,6 +245,7 @@ func (o idOption) enqueue(s *settings) {
 	s.id = string(o)
 }
 func (o minRetriesOption) del(d *deletion) { d.minRetries = int(o) }
+func (o countOnlyOption) del(d *deletion)  { d.countOnly = true }
 
 func (o queueOption) String() string   { return fmt.Sprintf("OnQueue(%q)", string(o)) }
 func (o timeoutOption) String() string { return fmt.Sprintf("WithTimeout(%s)", time.Duration(o)) }
@@ -264,6 +269,7 @@ func (o beforeOption) String() string {
 }
 func (o idOption) String() string         { return fmt.Sprintf("WithID(%q)", string(o)) }
 func (o minRetriesOption) String() string { return fmt.Sprintf("MinRetries(%d)", int(o)) }
+func (o countOnlyOption) String() string  { return "CountOnly()" }
 
 // over returns a call's settings: the definition's with the options applied. Options come from one sealed
 // set, but a nil among them is a plain mistake of the caller's.
@@ -285,4 +291,5 @@ func (s settings) over(opts []EnqueueOption) (settings, error) {
 type deletion struct {
 	queue      string
 	minRetries int
+	countOnly  bool
 }

@@ -61,6 +61,7 @@ func TestOption_PrintsItself(t *testing.T) {
 		{tasks.Before(at), "Before(2031-02-03T04:05:06Z)"},
 		{tasks.WithID("7f3a"), `WithID("7f3a")`},
 		{tasks.MinRetries(5), "MinRetries(5)"},
+		{tasks.CountOnly(), "CountOnly()"},
 	} {
 		if got := fmt.Sprint(c.opt); got != c.want {
 			t.Errorf("prints as %s, want %s", got, c.want)

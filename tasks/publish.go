@@ -15,6 +15,9 @@ import (
 // ErrNoBroker: the App has nothing that publishes messages.
 var ErrNoBroker = errors.New("the App has no broker: set Config.Broker (cloudpubsub.New), or use a Transport that is one, as memory.New() is")
 
+// ErrNoScheduler: the App has nothing that keeps recurring jobs.
+var ErrNoScheduler = errors.New("the App has no scheduler: set Config.Scheduler (cloudscheduler.New), or use a Transport that is one, as memory.New() is")
+
 // PublishMessage publishes a message through the middleware of UsePublish and returns its id. It is what the
 // publishers of package pubsub stand on. Errors: [ErrNoBroker], or the broker's.
 func (a *App) PublishMessage(ctx context.Context, m *transport.Message) (string, error) {
@@ -100,29 +103,23 @@ func failAll(n int, err error) []Result {
 	return results
 }
 
-// EnqueueBody enqueues a task for d, with a body that is made already, in JSON unless d's Spec says another content
-// type. It is what the definitions of sibling packages stand on. Errors are those of Task.Enqueue.
+// EnqueueBody enqueues a task for d, with a body that is made already: in the App's codec for a task, which it is
+// decoded and validated by first, else in JSON unless d's Spec says another content type. It is what the definitions of
+// sibling packages and the command line stand on. Errors are those of Task.Enqueue.
 func EnqueueBody(ctx context.Context, d Definition, body []byte, opts ...EnqueueOption) (Receipt, error) {
-	b := d.binding()
-	app, err := b.App(ctx)
+	app, err := d.binding().App(ctx)
 	if err != nil {
 		return Receipt{}, err
 	}
-	rt := app.table.Load().byOwner[b]
-	if rt == nil {
-		return Receipt{}, fmt.Errorf("%w with %s", ErrNotRegistered, app)
-	}
-	if rt.url == "" {
-		return Receipt{}, fmt.Errorf("%w: %s is served under no path, so a task of it has nowhere to go", ErrInvalid, describe(rt.spec))
-	}
-	var o order
-	if err := app.order(ctx, rt, opts, &o); err != nil {
+	rt, err := app.routeOf(ctx, d)
+	if err != nil {
 		return Receipt{}, err
 	}
 	if app.table.Load().enqueue != nil { // middleware may change it
 		body = bytes.Clone(body)
 	}
-	t, err := o.wrap(ctx, body, nil)
+	var o order
+	t, err := app.orderBody(ctx, rt, body, opts, &o)
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -63,13 +63,18 @@ func (a *App) deliver(ctx context.Context, rt *route, d *transport.Delivery, src
 	case v.outcome == OutcomeRejected && !src.inCaller() && !v.misdirected: // the caller has the error: nothing is lost
 		v = r.quarantine(v)
 	}
-	if (v.outcome == OutcomeFailed || v.outcome == OutcomeRetryLater) && src == overHTTP && a.cfg.Quarantine != nil && !r.isMessage() {
+	if (v.outcome == OutcomeFailed || v.outcome == OutcomeRetryLater) && r.unannounced() && a.cfg.Quarantine != nil && !r.isMessage() {
 		v = r.quarantineIfLast(v)
 	}
 	if !src.inCaller() || v.stack != nil { // the caller has the error, but not the stack
 		r.log(v)
 	}
 	return v
+}
+
+// unannounced reports whether nobody gives notice when the attempts are used up.
+func (r *run) unannounced() bool {
+	return r.source == overHTTP || r.source == inProcess && fromScheduler(r.delivery)
 }
 
 // execute runs middleware and function. A panic is a failed attempt. So is runtime.Goexit, but it cannot be

@@ -38,7 +38,7 @@ func New[T any](fn func(context.Context, T) error, opts ...Option) *Task[T] {
 // [ErrInvalid] for an option out of range; or the transport's, see package transport. Only the latter leave
 // open whether the task was enqueued. A duplicate is no error, see [Unique].
 func (t *Task[T]) Enqueue(ctx context.Context, p T, opts ...EnqueueOption) (Receipt, error) {
-	return t.definition().enqueue(ctx, &t.Binding, box(&p), opts)
+	return t.definition().enqueue(ctx, t.binding(), box(&p), opts)
 }
 
 // EnqueueAll enqueues many payloads in as few calls as the transport allows. The results come in the order
@@ -49,34 +49,34 @@ func (t *Task[T]) EnqueueAll(ctx context.Context, payloads []T, opts ...EnqueueO
 		p := payloads[i]
 		boxed[i] = box(&p)
 	}
-	return t.definition().enqueueAll(ctx, &t.Binding, boxed, opts)
+	return t.definition().enqueueAll(ctx, t.binding(), boxed, opts)
 }
 
 // Run runs the task here and now, in this goroutine, through the same pipeline as a delivery: validation,
 // middleware and deadline included. It returns the function's error, nil for [Discard], an error for [Snooze]
 // and [RetryAfter].
 func (t *Task[T]) Run(ctx context.Context, p T) error {
-	_, err := t.definition().run(ctx, &t.Binding, box(&p))
+	_, err := t.definition().run(ctx, t.binding(), box(&p))
 	return err
 }
 
 // Debug fetches a task that waits in the queue and runs it here, with its own payload and metadata. It stays in
 // the queue. id is as in Delete. Errors as Delete's, then as Run's.
 func (t *Task[T]) Debug(ctx context.Context, id string) error {
-	return t.definition().debug(ctx, &t.Binding, id)
+	return t.definition().debug(ctx, t.binding(), id)
 }
 
 // Delete removes a waiting task of this definition. id is the one of its Receipt; "queue/id", or Cloud Tasks'
 // full name, for one on another queue than the definition's. Errors: transport.ErrNotFound, [ErrNotOurs] for a
 // task of another definition, transport.ErrUnsupported.
 func (t *Task[T]) Delete(ctx context.Context, id string) error {
-	return t.definition().delete(ctx, &t.Binding, id)
+	return t.definition().delete(ctx, t.binding(), id)
 }
 
 // DeleteAll removes the waiting tasks of this definition from its queue, or from the one that [OnQueue] names,
 // and returns how many. What vanishes meanwhile is no error.
 func (t *Task[T]) DeleteAll(ctx context.Context, opts ...DeleteOption) (int, error) {
-	return t.definition().deleteAll(ctx, &t.Binding, opts)
+	return t.definition().deleteAll(ctx, t.binding(), opts)
 }
 
 // Spec describes the definition.
@@ -84,8 +84,16 @@ func (t *Task[T]) Spec() Spec { return t.definition().spec() }
 
 func (t *Task[T]) typed(T) {}
 
+// binding serves a nil Task too: a zero value of what embeds one.
+func (t *Task[T]) binding() *Binding {
+	if t == nil {
+		return new(Binding)
+	}
+	return t.Binding.binding()
+}
+
 func (t *Task[T]) definition() *definition {
-	if t.def == nil { // a zero Task, which no App registers
+	if t == nil || t.def == nil { // a zero Task, which no App registers
 		return define[T](nil, true, nil)
 	}
 	return t.def
@@ -108,7 +116,7 @@ func NewWithResult[T, R any](fn func(context.Context, T) (R, error), opts ...Opt
 
 // Run is like [Task.Run] and returns the function's result.
 func (t *ResultTask[T, R]) Run(ctx context.Context, p T) (R, error) {
-	result, err := t.definition().run(ctx, &t.Binding, box(&p))
+	result, err := t.definition().run(ctx, t.binding(), box(&p))
 	r, ok := result.(R)
 	if err == nil && !ok && result != nil {
 		err = fmt.Errorf("tasks: %s: the result is a %T, not a %T: middleware has replaced it", t.definition().name, result, r)

@@ -49,6 +49,12 @@ func checkQueue(name string, cfg transport.QueueConfig) error {
 func (e *Engine) put(name string, cfg transport.QueueConfig, replace bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if _, known := e.declared[name]; !known && !replace {
+		if e.declared == nil {
+			e.declared = map[string]transport.QueueConfig{}
+		}
+		e.declared[name] = cfg
+	}
 	q := e.makeQueue(name)
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -58,6 +64,21 @@ func (e *Engine) put(name string, cfg transport.QueueConfig, replace bool) {
 	q.chosen = true
 	q.configure(cfg)
 	q.kick(e.now())
+}
+
+// DeleteQueue implements transport.QueueDeleter, see RemoveQueue.
+func (e *Engine) DeleteQueue(ctx context.Context, queue string) error {
+	if _, err := e.lookup(ctx, transport.OpDeleteQueue, queue, ""); err != nil {
+		return err
+	}
+	return e.RemoveQueue(queue)
+}
+
+// ResolveQueue implements transport.QueueResolver.
+func (e *Engine) ResolveQueue(cfg transport.QueueConfig) transport.QueueConfig {
+	cfg = cfg.Or(e.cfg.Queue)
+	cfg.MaxBurst = cfg.Burst()
+	return cfg
 }
 
 // Queue implements transport.QueueAdmin.

@@ -72,13 +72,14 @@ func TestAdmin_Refusals(t *testing.T) {
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		calls := map[string]func(ctx context.Context, queue string) error{
-			"Queue":  func(ctx context.Context, q string) error { _, err := r.Queue(ctx, q); return err },
-			"Pause":  r.Pause,
-			"Resume": r.Resume,
-			"Purge":  r.Purge,
-			"RunNow": func(ctx context.Context, q string) error { return r.RunNow(ctx, q, "a") },
-			"Get":    func(ctx context.Context, q string) error { _, err := r.Get(ctx, q, "a"); return err },
-			"Delete": func(ctx context.Context, q string) error { return r.Delete(ctx, q, "a") },
+			"Queue":       func(ctx context.Context, q string) error { _, err := r.Queue(ctx, q); return err },
+			"Pause":       r.Pause,
+			"Resume":      r.Resume,
+			"Purge":       r.Purge,
+			"DeleteQueue": r.DeleteQueue,
+			"RunNow":      func(ctx context.Context, q string) error { return r.RunNow(ctx, q, "a") },
+			"Get":         func(ctx context.Context, q string) error { _, err := r.Get(ctx, q, "a"); return err },
+			"Delete":      func(ctx context.Context, q string) error { return r.Delete(ctx, q, "a") },
 			"All": func(ctx context.Context, q string) error {
 				for _, err := range r.All(ctx, q) {
 					return err

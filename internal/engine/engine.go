@@ -71,11 +71,12 @@ type Engine struct {
 	queues atomic.Pointer[map[string]*queue] // replaced under mu, never changed
 	table  atomic.Pointer[serving.Table]     // likewise
 
-	mu      sync.Mutex // taken before any queue's
-	stage   stage
-	removed []*queue      // those that may still run something
-	busy    atomic.Int64  // queues that still run something while draining, and Shutdown itself
-	drained chan struct{} // closed when nothing runs any more
+	mu       sync.Mutex // taken before any queue's
+	declared map[string]transport.QueueConfig
+	stage    stage
+	removed  []*queue      // those that may still run something
+	busy     atomic.Int64  // queues that still run something while draining, and Shutdown itself
+	drained  chan struct{} // closed when nothing runs any more
 }
 
 // stage is how far the engine is on its way to its end.
@@ -170,7 +171,9 @@ func (e *Engine) makeQueue(name string) *queue {
 		stage: e.stage,
 		names: names{limit: e.cfg.Capacity},
 	}
-	q.configure(e.cfg.Queue)
+	cfg, declared := e.declared[name] // until it was removed
+	q.chosen = declared
+	q.configure(cfg)
 	queues = maps.Clone(queues)
 	queues[name] = q
 	e.queues.Store(&queues)

@@ -131,13 +131,14 @@ const OpRestore = "restore"
 // SetQueue makes the queue, or puts cfg in force, which the caller has checked. Its name may be any text.
 func (e *Engine) SetQueue(name string, cfg transport.QueueConfig) { e.put(name, cfg, true) }
 
-// RemoveQueue forgets the queue with all that it holds. Attempts in flight go on; their outcomes are ignored.
+// RemoveQueue forgets the queue with all that it holds; one that was declared comes into being again as declared.
+// Attempts in flight go on; their outcomes are ignored.
 func (e *Engine) RemoveQueue(name string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	q := (*e.queues.Load())[name]
 	if q == nil {
-		return missing(OpRemove, name, "")
+		return missing(transport.OpDeleteQueue, name, "")
 	}
 	queues := maps.Clone(*e.queues.Load())
 	delete(queues, name)
@@ -156,9 +157,6 @@ func (e *Engine) RemoveQueue(name string) error {
 	q.kick(e.now())
 	return nil
 }
-
-// OpRemove is the verb of RemoveQueue in errors.
-const OpRemove = "remove queue"
 
 // busyOnes returns the removed queues that still run something; Shutdown waits for them. e.mu is held.
 func (e *Engine) busyOnes() []*queue {

@@ -40,8 +40,7 @@ type queue struct {
 
 // configure puts cfg in force. Tokens that the queue has left stay.
 func (q *queue) configure(cfg transport.QueueConfig) {
-	q.cfg = cfg.Or(q.e.cfg.Queue)
-	q.cfg.MaxBurst = q.cfg.Burst()
+	q.cfg = q.e.ResolveQueue(cfg)
 	q.setRate(q.e.now())
 }
 

@@ -1,0 +1,85 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// RunBody runs the task d here and now with a body that is made already, in the App's codec: what Task.Run does, for
+// callers that do not know the payload's type. The result is nil for a task without one. A body that does not decode or
+// validate is a *[DecodeError] or a *[ValidationError], and nothing has run then. Other errors are those of Task.Run;
+// [ErrInvalid] for a definition that is no task.
+func (a *App) RunBody(ctx context.Context, d Definition, body []byte) (any, error) {
+	rt, err := a.routeOf(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	if rt.def == nil {
+		return nil, fmt.Errorf("%w: %s is no task", ErrInvalid, describe(rt.spec))
+	}
+	if _, err := a.payloadOf(rt, body); err != nil {
+		return nil, fmt.Errorf("tasks: %s: %w", rt.spec.Name, err)
+	}
+	header, _ := a.addPropagated(ctx, rt.header, false)
+	return a.runHere(ctx, rt, false, &transport.Delivery{
+		Task:    transport.Task{Queue: rt.queue, URL: rt.url, Header: header, Body: body, ETA: a.now(), Timeout: rt.def.timeout, Retry: rt.def.retry},
+		Attempt: 1,
+	})
+}
+
+// PrepareBody returns the task that [EnqueueBody] would hand to the transport, as far as no middleware changes it, and
+// enqueues nothing. Errors are those that EnqueueBody finds before anything leaves.
+func (a *App) PrepareBody(ctx context.Context, d Definition, body []byte, opts ...EnqueueOption) (*transport.Task, error) {
+	rt, err := a.routeOf(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	var o order
+	t, err := a.orderBody(ctx, rt, body, opts, &o)
+	if err != nil {
+		return nil, err
+	}
+	t.Header = t.Header.Clone()
+	return t, nil
+}
+
+// routeOf finds d in this App.
+func (a *App) routeOf(ctx context.Context, d Definition) (*route, error) {
+	if _, err := d.binding().App(a.Context(ctx)); err != nil {
+		return nil, err
+	}
+	rt := a.table.Load().byOwner[d.binding()]
+	if rt == nil {
+		return nil, fmt.Errorf("%w with %s", ErrNotRegistered, a)
+	}
+	return rt, nil
+}
+
+// orderBody makes a task of a body, and o of the options.
+func (a *App) orderBody(ctx context.Context, rt *route, body []byte, opts []EnqueueOption, o *order) (*transport.Task, error) {
+	if rt.url == "" {
+		return nil, fmt.Errorf("%w: %s is served under no path, so a task of it has nowhere to go", ErrInvalid, describe(rt.spec))
+	}
+	if err := a.order(ctx, rt, opts, o); err != nil {
+		return nil, err
+	}
+	v, err := a.payloadOf(rt, body)
+	if err != nil {
+		return nil, err
+	}
+	return o.wrap(ctx, body, v)
+}
+
+// payloadOf decodes and validates the body of a task; nil for what is none.
+func (a *App) payloadOf(rt *route, body []byte) (any, error) {
+	if rt.def == nil {
+		return nil, nil
+	}
+	v := rt.def.newTarget()
+	if err := a.decode(rt.def, body, v); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
