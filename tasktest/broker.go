@@ -159,7 +159,7 @@ func (s *recording) settle(url string, sub *transport.Subscription, m *transport
 	return err
 }
 
-// mostGivenUp is how many messages that were given up are kept, as of tasks.
+// mostGivenUp is how many messages and runs of jobs that were given up are kept, as of tasks.
 const mostGivenUp = 1000
 
 func (s *recording) giveUp(g GivenUp) {

@@ -23,6 +23,13 @@
 // well, as their subscriptions say: filters, retries, order and dead letters. pubsub.Sync and pubsub.Receive have no
 // part in it. One message delivered is [Deliver]'s, its request [PushRequest]'s.
 //
+// # Periodic work
+//
+// The schedules of the recorder's periodic tasks fire in [Recorder.Advance], each at its own times, retries included,
+// and not in [Recorder.Drain]. What they fire is no enqueue, and none of the assertions counts it; failures show it, and
+// [RequireNoneGivenUp] finds runs that failed for good. A periodic task that is enqueued is a task as any other. One run
+// with a verdict to look at is [Run]'s, as of any task.
+//
 // # Delivery guarantees
 //
 // At least once, in no order, is what production promises. [Recorder.DeliverTwice], [Recorder.Shuffle],

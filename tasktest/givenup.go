@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// GivenUp is a task, or a message for one subscriber, that ran out of attempts or grew too old for another.
+// GivenUp is a task, a message for one subscriber, or a run of a periodic task that its schedule began, that ran out of
+// attempts or grew too old for another.
 type GivenUp struct {
 	Task      string // the definition's name
 	ID, Queue string
@@ -18,20 +19,25 @@ type GivenUp struct {
 	Subscription string // of a message, which has no Queue
 	DeadLetter   string // the topic that a message went to; empty: it is lost
 
+	Job string // of a run that a schedule began, which has neither ID nor Queue
+
 	at time.Time
 }
 
 // String shows it on one line.
 func (g GivenUp) String() string {
 	s := fmt.Sprintf("%s, id %s on %q, after %d attempts", g.Task, g.ID, or(g.Subscription, g.Queue), g.Attempts)
+	if g.Job != "" {
+		s = fmt.Sprintf("%s, a run of job %q, after %d attempts", g.Task, g.Job, g.Attempts)
+	}
 	if g.DeadLetter != "" {
 		s += fmt.Sprintf(", now in %q", g.DeadLetter)
 	}
 	return fmt.Sprintf("%s: %v", s, g.Err)
 }
 
-// GivenUp lists the tasks and the messages that ran out of attempts in Drain and Advance, a thousand of each at most,
-// in order. One that fails for good is no failure of Drain: check for it with [RequireNoneGivenUp].
+// GivenUp lists the tasks, the messages and the runs of periodic tasks that ran out of attempts in Drain and Advance, a
+// thousand tasks and a thousand others at most, in order. One that fails for good is no failure of Drain: check for it with [RequireNoneGivenUp].
 func (r *Recorder) GivenUp() []GivenUp {
 	var all []GivenUp
 	for _, e := range r.transport.Exhausted() {
@@ -42,33 +48,38 @@ func (r *Recorder) GivenUp() []GivenUp {
 	return all
 }
 
-// RequireNoneGivenUp fails the test where a task or a message ran out of attempts, and shows each with its last error.
+// RequireNoneGivenUp fails the test where a task, a message or a run of a periodic task ran out of attempts, and shows
+// each with its last error.
 func RequireNoneGivenUp(t testing.TB, r *Recorder) {
 	t.Helper()
 	all := r.GivenUp()
 	if len(all) == 0 {
 		return
 	}
-	messages := 0
+	counts := map[string]int{}
 	var b strings.Builder
 	for _, g := range all {
-		if g.Subscription != "" {
-			messages++
-		}
+		counts[g.what()]++
 		fmt.Fprintf(&b, "\n    %s", g)
 	}
-	t.Fatalf("tasktest: %s were given up%s", tasksAndMessages(len(all)-messages, messages), b.String())
+	var parts []string
+	for _, what := range []string{"tasks", "messages", "runs of jobs"} {
+		if n := counts[what]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	t.Fatalf("tasktest: %s were given up%s", strings.Join(parts, " and "), b.String())
 }
 
-func tasksAndMessages(tasks, messages int) string {
-	var parts []string
-	if tasks > 0 {
-		parts = append(parts, fmt.Sprintf("%d tasks", tasks))
+// what was given up, in the plural.
+func (g GivenUp) what() string {
+	switch {
+	case g.Job != "":
+		return "runs of jobs"
+	case g.Subscription != "":
+		return "messages"
 	}
-	if messages > 0 {
-		parts = append(parts, fmt.Sprintf("%d messages", messages))
-	}
-	return strings.Join(parts, " and ")
+	return "tasks"
 }
 
 // lostMessages lists the messages that were given up.

@@ -15,8 +15,8 @@ import (
 	"github.com/typedtasks/typedtasks/transport"
 )
 
-// Recorder is a tasks.App over in-memory queues and topics that run nothing by themselves, and the record of all that
-// was enqueued and published through it. It is made by [New] and belongs to one test.
+// Recorder is a tasks.App over in-memory queues, topics and schedules that run nothing by themselves, and the record of
+// all that was enqueued and published through it. It is made by [New] and belongs to one test.
 type Recorder struct {
 	t         testing.TB
 	app       *tasks.App
@@ -32,12 +32,12 @@ func New(t testing.TB, defs ...tasks.Definition) *Recorder {
 	return NewWith(t, tasks.Config{}, defs...)
 }
 
-// NewWith is New for an App with a configuration of its own; transport and broker are the recorder's. Logs go to the
+// NewWith is New for an App with a configuration of its own; transport, broker and scheduler are the recorder's. Logs go to the
 // test's output unless cfg has a logger. Middleware is added with rec.App().Use, UseEnqueue and UsePublish.
 func NewWith(t testing.TB, cfg tasks.Config, defs ...tasks.Definition) *Recorder {
 	t.Helper()
-	if cfg.Transport != nil || cfg.Broker != nil || cfg.Eager {
-		t.Fatalf("tasktest: a recorder brings its own transport and broker: leave Config.Transport, Config.Broker and Config.Eager unset")
+	if cfg.Transport != nil || cfg.Broker != nil || cfg.Scheduler != nil || cfg.Eager {
+		t.Fatalf("tasktest: a recorder brings its own transport, broker and scheduler: leave Config.Transport, Config.Broker, Config.Scheduler and Config.Eager unset")
 	}
 	t.Context().Done() // made here, not in a synctest bubble that the recorder may be used in: it is closed outside
 	clock := engine.NewManualClock(time.Now().UTC().Round(0))
@@ -98,7 +98,8 @@ func (r *Recorder) Context() context.Context { return r.app.Context(r.t.Context(
 func (r *Recorder) Now() time.Time { return r.clock.Now() }
 
 // Recorded lists all that was ever enqueued, run or not, in order. What a snooze enqueues anew is among it, and so
-// are the tasks that publish a message later and those that messages are turned into; what was a duplicate is not.
+// are the tasks that publish a message later and those that messages are turned into; what was a duplicate is not, and
+// neither is what a schedule has fired.
 func (r *Recorder) Recorded() []Record { return records(r.transport.all()) }
 
 // RecordedMessages lists all that was ever published, in order. What went to a dead-letter topic is not among it.

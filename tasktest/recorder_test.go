@@ -82,8 +82,8 @@ func TestNewWith_TakesTheConfiguration(t *testing.T) {
 
 func TestNewWith_ItsOwnTransport_Refused(t *testing.T) {
 	t.Parallel()
-	want := "tasktest: a recorder brings its own transport and broker: leave Config.Transport, Config.Broker and Config.Eager unset"
-	for _, cfg := range []tasks.Config{{Transport: memory.New()}, {Eager: true}, {Broker: noBroker{}}} {
+	want := "tasktest: a recorder brings its own transport, broker and scheduler: leave Config.Transport, Config.Broker, Config.Scheduler and Config.Eager unset"
+	for _, cfg := range []tasks.Config{{Transport: memory.New()}, {Eager: true}, {Broker: noBroker{}}, {Scheduler: memory.New()}} {
 		if got := mustFail(t, func(t testing.TB) { tasktest.NewWith(t, cfg) }); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}

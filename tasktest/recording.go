@@ -12,13 +12,16 @@ import (
 
 	"github.com/typedtasks/typedtasks/internal/broker"
 	"github.com/typedtasks/typedtasks/internal/engine"
+	"github.com/typedtasks/typedtasks/internal/jobs"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
-// recording is the engine and the broker as a transport that remembers what went in, and fails on demand.
+// recording is the engine, the broker and the jobs as a transport that remembers what went in, and fails on demand.
 type recording struct {
 	*engine.Engine
+	jobs.Scheduler
 	broker *broker.Broker
+	jobs   *jobs.Jobs
 	served atomic.Int64 // endpoints
 	twice  atomic.Bool
 
@@ -33,7 +36,9 @@ type recording struct {
 	faults   []fault        // the next enqueues' and publishes', in order
 	ran      map[string]int // attempts by what was run, since recount
 	failures map[attempted]int
-	lost     []GivenUp // messages
+	lost     []GivenUp // messages, and runs of jobs
+	fired    []firing  // the latest
+	firings  int
 	draining bool
 }
 
@@ -47,6 +52,8 @@ func newRecording(clock engine.Clock) *recording {
 		Queue: transport.QueueConfig{MaxDispatchesPerSecond: transport.NoRateLimit},
 	})
 	s.broker = broker.New(broker.Config{Clock: clock, Manual: true, Push: s.push, AutoCreate: true, Describe: describeSource})
+	s.jobs = jobs.New(jobs.Config{Clock: clock, Manual: true, Fire: s.fire, Served: func(url string) bool { return s.Handler(url) != nil }})
+	s.Scheduler = s.jobs.Scheduler()
 	return s
 }
 
@@ -114,12 +121,13 @@ func (s *recording) Serve(endpoint string, h transport.Handler) error {
 func (s *recording) Withdraw(endpoint string) (left int) {
 	left = s.Engine.Withdraw(endpoint)
 	s.served.Store(int64(left))
+	s.jobs.Prune()
 	return left
 }
 
-// Shutdown ends both halves.
+// Shutdown ends all parts.
 func (s *recording) Shutdown(ctx context.Context) error {
-	return errors.Join(s.Engine.Shutdown(ctx), s.broker.Shutdown(ctx))
+	return errors.Join(s.Engine.Shutdown(ctx), s.broker.Shutdown(ctx), s.jobs.Shutdown(ctx))
 }
 
 // counted counts attempts, and delivers twice where that is asked for.
@@ -146,8 +154,11 @@ func (s *recording) counted(h transport.Handler) transport.Handler {
 
 func (s *recording) count(d *transport.Delivery) {
 	name := s.name(d.URL)
-	if d.Message != nil {
+	switch {
+	case d.Message != nil:
 		name = "subscriber " + name
+	case d.Queue == "": // of tasks it never is
+		name = "periodic " + name
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/jobs"
+	"github.com/typedtasks/typedtasks/schedule"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -49,7 +51,7 @@ func Request[T any](t testing.TB, task tasks.Typed[T], args T, opts ...RunOption
 	if o.rec != nil {
 		o.rec.require(t, task)
 	}
-	return o.request(t, task.Spec(), &args)
+	return o.request(t, task, &args)
 }
 
 type runOptions struct {
@@ -129,8 +131,9 @@ func (o *runOptions) app() (tasks.Config, time.Time) {
 }
 
 // request builds the push of a payload, which ptr points to.
-func (o *runOptions) request(t testing.TB, s tasks.Spec, ptr any) *http.Request {
+func (o *runOptions) request(t testing.TB, d tasks.Definition, ptr any) *http.Request {
 	t.Helper()
+	s := d.Spec()
 	if s.Err != nil {
 		t.Fatalf("tasktest: the definition of %s %s is not valid: %v", s.Kind, s.Name, s.Err)
 	}
@@ -143,7 +146,7 @@ func (o *runOptions) request(t testing.TB, s tasks.Spec, ptr any) *http.Request 
 	req.Header.Set("Content-Type", contentType(cfg.Codec))
 	maps.Copy(req.Header, s.Header)
 	if s.Kind == tasks.KindPeriodic {
-		o.fromScheduler(t, req.Header, s, cfg, now)
+		o.fromScheduler(t, req.Header, d, cfg, now)
 	} else {
 		o.fromTasks(req.Header, s, cfg, now)
 	}
@@ -174,19 +177,23 @@ func (o *runOptions) fromTasks(h http.Header, s tasks.Spec, cfg tasks.Config, no
 	}
 }
 
-func (o *runOptions) fromScheduler(t testing.TB, h http.Header, s tasks.Spec, cfg tasks.Config, now time.Time) {
+// fromScheduler sets what a job of d brings along that is planned for now.
+func (o *runOptions) fromScheduler(t testing.TB, h http.Header, d tasks.Definition, cfg tasks.Config, now time.Time) {
 	t.Helper()
+	name := d.Spec().Name
 	if o.attempt > 1 {
-		t.Fatalf("tasktest: %s: Attempt(%d): Cloud Scheduler does not tell attempts", s.Name, o.attempt)
+		t.Fatalf("tasktest: %s: Attempt(%d): Cloud Scheduler does not tell attempts", name, o.attempt)
 	}
-	job := s.Name
-	if cfg.Name != "" {
-		job = cfg.Name + cfg.Delimiter + s.Name
+	job, err := schedule.Describe(cfg, d)
+	if err != nil {
+		t.Fatalf("tasktest: %v", err)
 	}
-	h.Set("User-Agent", "Google-Cloud-Scheduler")
-	h.Set("X-CloudScheduler", "true")
-	h.Set("X-CloudScheduler-JobName", job)
-	h.Set("X-CloudScheduler-ScheduleTime", now.Format(time.RFC3339))
+	header, err := jobs.HeaderAt(job, now)
+	if err != nil {
+		t.Fatalf("tasktest: %s: %v", name, err)
+	}
+	header.Del("Content-Type") // is the payload's
+	maps.Copy(h, header)
 }
 
 // contentType is how package tasks labels what a codec writes.

@@ -16,22 +16,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/typedtasks/typedtasks/schedule"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/tasktest"
 	"github.com/typedtasks/typedtasks/transport/memory"
 )
 
-// periodic is a task that Cloud Scheduler fires.
-type periodic struct{ *tasks.Task[struct{}] }
-
-func (p periodic) Spec() tasks.Spec {
-	s := p.Task.Spec()
-	s.Kind = tasks.KindPeriodic
-	return s
-}
-
-func nightly() periodic {
-	return periodic{tasks.New(nothing[struct{}], tasks.WithName("Nightly"))}
+// nightly is a task that Cloud Scheduler fires at three in the night.
+func nightly(opts ...schedule.Option) *schedule.Periodic[struct{}] {
+	return schedule.New(nothing[struct{}], schedule.Cron("0 3 * * *"), append([]schedule.Option{schedule.Task(tasks.WithName("Nightly"))}, opts...)...)
 }
 
 // sent shows a request with its headers, times made equal.
@@ -110,6 +103,32 @@ func TestRequest_Periodic_AsCloudSchedulerSendsIt(t *testing.T) {
 	}
 }
 
+func TestRequest_Periodic_WhatItsScheduleSays(t *testing.T) {
+	t.Parallel()
+	named := func(name string) schedule.Option {
+		return schedule.Task(tasks.WithName(name), tasks.WithHeader("X-Tenant", "acme"))
+	}
+	zoned := schedule.New(nothing[Order], schedule.Cron("0 3 * * *"), schedule.TimeZone("Asia/Kolkata"), named("daily.report"))
+	english := schedule.New(nothing[Order], schedule.Every("every 2 hours"), named("Hourly"))
+	rec := tasktest.NewWith(t, tasks.Config{Name: "shop"}, zoned, english)
+
+	r := tasktest.Request(t, zoned, Order{7}, tasktest.With(rec))
+	if at := r.Header.Get("X-CloudScheduler-ScheduleTime"); at != rec.Now().In(time.FixedZone("", 5*3600+1800)).Format(time.RFC3339) {
+		t.Errorf("planned for %s, want %s in the zone of the job", at, rec.Now())
+	}
+	if name, tenant := r.Header.Get("X-CloudScheduler-JobName"), r.Header.Get("X-Tenant"); name != "shop--daily-report" || tenant != "acme" {
+		t.Errorf("job %q, tenant %q", name, tenant)
+	}
+	if body, _ := io.ReadAll(r.Body); string(body) != `{"id":7}` || r.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("body %s of type %s", body, r.Header.Get("Content-Type"))
+	}
+	if at, ok := tasktest.Request(t, english, Order{7}, tasktest.With(rec)).Header["X-Cloudscheduler-Scheduletime"]; ok {
+		t.Errorf("a job in English tells its time %s, which Cloud Scheduler does for five fields only", at)
+	}
+	broken := schedule.New(nothing[Order], schedule.Cron("0 3 * * *"), schedule.TimeZone("Mars/Olympus"))
+	contains(t, mustFail(t, func(t testing.TB) { tasktest.Request(t, broken, Order{}) }), "definition of periodic Order is not valid", "Mars/Olympus")
+}
+
 // What the platform sends, as package tasks is tested with.
 func TestRequest_HeadersOfTheWireVectors(t *testing.T) {
 	t.Parallel()
@@ -147,11 +166,11 @@ func TestRun_Periodic(t *testing.T) {
 	t.Parallel()
 	var m tasks.Metadata
 	var last bool
-	task := periodic{tasks.New(func(ctx context.Context, _ struct{}) error {
+	task := schedule.New(func(ctx context.Context, _ struct{}) error {
 		m, _ = tasks.MetadataFrom(ctx)
 		last, _ = m.LastAttempt(ctx)
 		return nil
-	}, tasks.WithName("Nightly"))}
+	}, schedule.Cron("0 3 * * *"), schedule.Task(tasks.WithName("Nightly")))
 	rec := tasktest.New(t, task)
 	tasktest.Run(t, task, struct{}{}, tasktest.With(rec), tasktest.LastAttempt())
 	if m.SchedulerJob != "Nightly" || !m.ScheduleTime.Equal(rec.Now().Truncate(time.Second)) || m.Attempt != 1 || !last {

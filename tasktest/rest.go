@@ -28,7 +28,7 @@ func RequireNothingElse(t testing.TB, r *Recorder) {
 	case !enqueued:
 		verb = "published"
 	}
-	t.Fatalf("tasktest: something was %s that no assertion asked for: %s%s", verb, numbers(rest), recorded(r.transport.all(), rest))
+	t.Fatalf("tasktest: something was %s that no assertion asked for: %s%s%s", verb, numbers(rest), recorded(r.transport.all(), rest), r.transport.firedText())
 }
 
 // unasked lists what an assertion should have asked for, and none did.

@@ -28,13 +28,14 @@ type Result struct {
 	Recorder  *Recorder
 }
 
-// Run delivers args to the task, once, through the real pipeline, as Cloud Tasks would over HTTP. Args that do
+// Run delivers args to the task, once, through the real pipeline, as Cloud Tasks would over HTTP, or Cloud Scheduler
+// where it is a periodic one. Args that do
 // not validate are delivered all the same: that is what a bad sender does.
 func Run[T any](t testing.TB, task tasks.Typed[T], args T, opts ...RunOption) Result {
 	t.Helper()
 	o := options(t, opts)
 	alone := o.in(t, task)
-	req := o.request(t, task.Spec(), &args)
+	req := o.request(t, task, &args)
 	o.rec.exist(req.Header.Get("X-CloudTasks-QueueName"))
 	return o.rec.deliver(t, task.Spec().Name, req, alone)
 }

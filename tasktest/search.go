@@ -126,7 +126,7 @@ func (s *search) failf(format string, args ...any) {
 			shown = append(shown, n.entry)
 		}
 	}
-	b.WriteString(recorded(s.rec.transport.all(), shown))
+	b.WriteString(recorded(s.rec.transport.all(), shown) + s.rec.transport.firedText())
 	s.t.Fatalf("%s", b.String())
 }
 

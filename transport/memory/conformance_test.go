@@ -18,3 +18,9 @@ func TestConformance_Broker(t *testing.T) {
 		return transporttest.BrokerDriver{Broker: memory.New(), Bubble: true}
 	})
 }
+
+func TestConformance_Scheduler(t *testing.T) {
+	transporttest.RunScheduler(t, func(testing.TB) transporttest.SchedulerDriver {
+		return transporttest.SchedulerDriver{Scheduler: memory.New(), Bubble: true}
+	})
+}

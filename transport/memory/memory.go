@@ -1,6 +1,7 @@
 // Package memory runs tasks in this process with the semantics of Cloud Tasks: rates, retries, schedules,
-// de-duplication; and carries messages with those of Pub/Sub: see the section on messages. It is for development, for
-// tests, and for work that may be lost with the process.
+// de-duplication; carries messages with those of Pub/Sub, and fires periodic work with those of Cloud Scheduler: see
+// the sections on messages and on periodic work. It is for development, for tests, and for work that may be lost with
+// the process.
 //
 // # Smallest program
 //
@@ -43,10 +44,27 @@
 // that is shutting down is none; subscriptions do not expire; there is no seek and no snapshot. Names are ids; of a
 // full name the last part counts.
 //
+// # Periodic work
+//
+// A job is fired at the times of its schedule, by the wall clock of its time zone, as a [transport.Delivery] with the
+// headers of Cloud Scheduler to whoever serves its URL; 200 to 299 means done. In spring a time that the clock skips
+// does not run, in autumn one that it repeats runs twice. A failed run is attempted again as the job's RetryConfig
+// says, which is not at all by default, and until the next time of the schedule at most. A job has one run at a time: a
+// time that comes while one is being attempted is skipped, and of those that the machine slept through one run, late,
+// is all that is made up for.
+//
+// What an App has registered ([Transport.DeclareJob]) goes when the App is shut down. Two Apps of one name share their
+// jobs, which fire once.
+//
+// It differs from Cloud Scheduler in this: "every N seconds" is a schedule; every attempt is a POST; a job that runs
+// when it is to be run by hand runs once more after that; an attempt that ignores its deadline keeps its job waiting;
+// nothing waits for a name to be free again. Times are fired at to the millisecond, at the latest ten minutes after a
+// machine that slept wakes up.
+//
 // # Concurrency
 //
 // A Transport is safe for concurrent use. Goroutines are started for work that may run and end when there is
-// none; tasks that wait cost a timer per queue, messages one per subscription.
+// none; tasks that wait cost a timer per queue, messages one per subscription, all jobs together one.
 //
 // # Limits
 //
@@ -72,13 +90,15 @@ import (
 
 	"github.com/typedtasks/typedtasks/internal/broker"
 	"github.com/typedtasks/typedtasks/internal/engine"
+	"github.com/typedtasks/typedtasks/internal/jobs"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
-// Transport is an in-process Cloud Tasks and Pub/Sub. Use [New].
+// Transport is an in-process Cloud Tasks, Pub/Sub and Cloud Scheduler. Use [New].
 type Transport struct {
 	engine *engine.Engine
 	broker *broker.Broker
+	jobs   *jobs.Jobs
 
 	declaring sync.Mutex // so that of two Apps one is the first
 }
@@ -107,6 +127,7 @@ func New(opts ...Option) *Transport {
 	t := &Transport{engine: engine.New(s.Config)}
 	s.messages.Push = t.push
 	t.broker = broker.New(s.messages)
+	t.jobs = jobs.New(jobs.Config{Fire: t.fire, Served: func(url string) bool { return t.engine.Handler(url) != nil }})
 	for name, cfg := range s.queues {
 		// What is not valid is left out, as the option says: each queue stands for itself.
 		_ = t.engine.DeclareQueues(map[string]transport.QueueConfig{name: cfg})
@@ -129,20 +150,24 @@ func (t *Transport) Serve(endpoint string, h transport.Handler) error {
 	return t.engine.Serve(endpoint, h)
 }
 
-// Withdraw implements [transport.Sharer].
-func (t *Transport) Withdraw(endpoint string) (left int) { return t.engine.Withdraw(endpoint) }
+// Withdraw implements [transport.Sharer]. Jobs that were declared, and that nobody serves now, are gone.
+func (t *Transport) Withdraw(endpoint string) (left int) {
+	left = t.engine.Withdraw(endpoint)
+	t.jobs.Prune()
+	return left
+}
 
-// Shutdown implements [transport.Server] for tasks and messages together: handlers of either may put in more of both
-// until all have returned; every Receive ends with [transport.ErrClosed]. What waits is lost with the process:
-// [Transport.Backlog] and [Transport.SubscriptionBacklog] count it.
+// Shutdown implements [transport.Server] for tasks, messages and jobs together: handlers of any may put in more until
+// all have returned; every Receive ends with [transport.ErrClosed], and no job fires again. What waits is lost with the
+// process: [Transport.Backlog] and [Transport.SubscriptionBacklog] count it.
 func (t *Transport) Shutdown(ctx context.Context) error {
-	for _, drained := range []<-chan struct{}{t.engine.Drain(), t.broker.Drain()} {
+	for _, drained := range []<-chan struct{}{t.engine.Drain(), t.broker.Drain(), t.jobs.Drain()} {
 		select {
 		case <-drained:
 		case <-ctx.Done():
 		}
 	}
-	return errors.Join(t.engine.Shutdown(ctx), t.broker.Shutdown(ctx))
+	return errors.Join(t.engine.Shutdown(ctx), t.broker.Shutdown(ctx), t.jobs.Shutdown(ctx))
 }
 
 // Backlog implements [transport.Backlogger]. It counts tasks, not messages.
