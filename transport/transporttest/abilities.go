@@ -22,6 +22,8 @@ func abilitiesDecorated(t *trial) {
 	sameAbility[transport.Inspector](t)
 	sameAbility[transport.QueueAdmin](t)
 	sameAbility[transport.QueueDeclarer](t)
+	sameAbility[transport.QueueDeleter](t)
+	sameAbility[transport.QueueResolver](t)
 	sameAbility[transport.Server](t)
 	sameAbility[transport.Sharer](t)
 	sameAbility[transport.Backlogger](t)

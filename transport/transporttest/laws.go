@@ -20,6 +20,7 @@ func laws() []law {
 		inspectLaws(),
 		deleteLaws(),
 		queueLaws(),
+		queueDeleteLaws(),
 		rateLaws(),
 		serveLaws(),
 		shutdownLaws(),

@@ -26,6 +26,7 @@ type reference struct {
 	mu       sync.Mutex
 	queues   map[string]*queue
 	declared map[string]transport.QueueConfig
+	deleted  map[string]bool // queues, those made anew too
 	served   map[string]transport.Handler
 	made     int
 	running  int
@@ -65,6 +66,7 @@ func newReference(fault string) *reference {
 		fault:    fault,
 		queues:   make(map[string]*queue),
 		declared: make(map[string]transport.QueueConfig),
+		deleted:  make(map[string]bool),
 		served:   make(map[string]transport.Handler),
 		idle:     make(chan struct{}),
 	}
@@ -157,6 +159,9 @@ func (r *reference) accept(q *queue, t *transport.Task) transport.Receipt {
 		if r.has("makes illegal ids") {
 			it.ID = fmt.Sprintf("made/%d", r.made)
 		}
+	}
+	if r.deleted[t.Queue] && r.has("swallows tasks of a deleted queue") {
+		return transport.Receipt{ID: it.ID, Queue: t.Queue}
 	}
 	if !r.has("drops a task now and then") || r.made%13 != 0 {
 		q.add(it)
