@@ -37,8 +37,8 @@ const (
 	mostAnswer = 1 << 20 // of a body is read, so that its connection can be used again
 )
 
-// newClient is what tasks are dispatched and messages pushed with. It follows redirects as Go does: up to ten, a 301, 302 or 303 with
-// a GET.
+// newClient is what tasks are dispatched, messages pushed and jobs fired with. It follows redirects as Go does: up to
+// ten, a 301, 302 or 303 with a GET.
 func newClient() *http.Client {
 	t := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,

@@ -53,9 +53,17 @@ func setHeaders(h http.Header, t *transport.Delivery, over *cloudtaskspb.HttpTar
 // X-CloudTasks- are sent: services have put their own there.
 func isReserved(canonical string) bool {
 	switch canonical {
-	case "Host", "Content-Length", userAgentHeader, "Connection", "Transfer-Encoding", "Trailer", "Upgrade", "Te",
-		"X-Cloudtasks-Queuename", "X-Cloudtasks-Taskname", "X-Cloudtasks-Taskretrycount", "X-Cloudtasks-Taskexecutioncount",
+	case "X-Cloudtasks-Queuename", "X-Cloudtasks-Taskname", "X-Cloudtasks-Taskretrycount", "X-Cloudtasks-Taskexecutioncount",
 		"X-Cloudtasks-Tasketa", "X-Cloudtasks-Taskpreviousresponse", "X-Cloudtasks-Taskretryreason":
+		return true
+	}
+	return isGoogles(canonical)
+}
+
+// isGoogles tells whether any service of Google's ignores or replaces a header that a sender set.
+func isGoogles(canonical string) bool {
+	switch canonical {
+	case "Host", "Content-Length", userAgentHeader, "Connection", "Transfer-Encoding", "Trailer", "Upgrade", "Te":
 		return true
 	}
 	return strings.HasPrefix(canonical, "X-Google-") || strings.HasPrefix(canonical, "X-Appengine-")

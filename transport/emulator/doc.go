@@ -1,5 +1,5 @@
-// Package emulator is a server that implements Cloud Tasks v2 and Pub/Sub: gRPC in, HTTP out, without a Google
-// account. Any Google client can use it, in any language. It runs within a test, or as the program tasks-emulator:
+// Package emulator is a server that implements Cloud Tasks v2, Pub/Sub and Cloud Scheduler v1: gRPC in, HTTP out, without a
+// Google account. Any Google client can use it, in any language. It runs within a test, or as the program tasks-emulator:
 //
 //	go run github.com/typedtasks/typedtasks/transport/emulator/cmd/tasks-emulator -port 8123 -queue mail -topic orders
 //
@@ -56,10 +56,37 @@
 // It does not emulate snapshots, schemas, message transforms, customer-managed keys, and subscriptions that write to
 // BigQuery, Bigtable or Cloud Storage (Unimplemented), quotas, REST.
 //
+// # Cloud Scheduler
+//
+// All methods for jobs with the limits, defaults and error codes of the service; schedules in five fields and in
+// English, by the wall clock of any time zone; retries, deadlines, redirects. Jobs are fired over HTTP with every
+// header of the service and OIDC tokens as on tasks, or publish into the emulator's own Pub/Sub.
+//
+// Where it differs from the service, or the service is not documented:
+//
+//   - A time that comes while an attempt is in flight is skipped, as are those that were missed while the machine slept,
+//     but for one. What was missed while the emulator was down, or a job was paused, is not made up for.
+//   - RunJob during an attempt lets another follow it, one however often it is called. Such a run is for the time of the
+//     call; it replaces one that waits for its retry, and is retried itself unless the job is paused.
+//   - An update counts from the next attempt on, a retry included. An attempt in flight survives pausing and deleting its
+//     job. The name of a deleted job can be used again at once.
+//   - Where a backoff is set, max_doublings 0 means none; with neither it is the default of 5.
+//   - The User-Agent shows in the headers of a job, as the service shows it; the default Content-Type is sent alone.
+//   - status tells how the last attempt ended, from its end on: empty for success, else the code that fits the answer,
+//     Unavailable where there was none, DeadlineExceeded. A new job has none. A paused one has no schedule_time.
+//   - Malformed names are InvalidArgument, those of parents too. A bad schedule or time zone is told with its reason.
+//   - Update masks take the fields of Job itself, in snake_case; what is output only may be named and is ignored.
+//   - A page of jobs ends at 3 MiB, too, so that any client can take it. Jobs without a name are given numbers.
+//
+// It does not emulate App Engine targets (Unimplemented), quotas, REST. "every N seconds" is refused here as there.
+//
 // # Delivery guarantees
 //
 // Tasks: at least once, in about the order in which they become due. With [WithData] what was answered is on disk and
 // outlives SIGKILL; an attempt that was in flight then is repeated and has not counted.
+//
+// Jobs: at least once at each time of their schedules, while the process lives. With [WithData] they and their states
+// outlive SIGKILL; an attempt that was in flight then is not repeated, and the schedule goes on.
 //
 // Messages: at least once, to each subscription whose filter matches, while the process lives. They are in memory:
 // a restart loses what was not acknowledged, with [WithData] too, which keeps topics and subscriptions.
@@ -70,7 +97,8 @@
 //
 // # Testing
 //
-// The conformance suites run over the drivers for Cloud Tasks and Pub/Sub and an emulator of its own for each case:
-// the driver is transporttest.Driver's Transport, its Serve an HTTP server that turns pushes into deliveries;
-// likewise with transporttest.BrokerDriver.
+// The conformance suites run over the drivers for Cloud Tasks, Pub/Sub and Cloud Scheduler and an emulator of its own for
+// each case: the driver is transporttest.Driver's Transport, its Serve an HTTP server that turns pushes into deliveries;
+// likewise with transporttest.BrokerDriver and transporttest.SchedulerDriver. Inside a testing/synctest bubble, tasks,
+// messages and jobs go by its clock.
 package emulator

@@ -10,19 +10,21 @@ import (
 	"sync"
 	"time"
 
+	locationpb "google.golang.org/genproto/googleapis/cloud/location"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/typedtasks/typedtasks/internal/engine"
 )
 
-// Emulator is a server for Cloud Tasks v2 and Pub/Sub. Use [New].
+// Emulator is a server for Cloud Tasks v2, Pub/Sub and Cloud Scheduler v1. Use [New].
 type Emulator struct {
-	server *server
-	pubsub *pubsub
-	grpc   *grpc.Server
-	owned  *http.Client // that tasks are dispatched with; nil where it is the caller's
-	cancel context.CancelFunc
+	server    *server
+	pubsub    *pubsub
+	scheduler *scheduler
+	grpc      *grpc.Server
+	owned     *http.Client // that everything is sent with; nil where it is the caller's
+	cancel    context.CancelFunc
 
 	serving sync.WaitGroup // of Start
 
@@ -96,17 +98,33 @@ func (e *Emulator) open(cfg settings) (err error) {
 	s.operations = newOperations(s.now, cfg.operationTime)
 	s.tokens = newTokens(s.now, s.store)
 	e.pubsub = newPubsub(cfg, s.store, newPusher(cfg.client, s.tokens, cfg.log).push)
-	if err := errors.Join(s.restore(from), e.pubsub.restore(from)); err != nil {
-		return errors.Join(err, s.store.close())
+	e.scheduler = newScheduler(cfg.log, s.store, &jobRunner{client: cfg.client, publish: e.pubsub.Publish, tokens: s.tokens, log: cfg.log})
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.abandon())
+		}
+	}()
+	if err := errors.Join(s.restore(from), e.pubsub.restore(from), e.scheduler.restore(from)); err != nil {
+		return err
 	}
 	s.register(e.grpc)
 	e.pubsub.register(e.grpc)
+	e.scheduler.register(e.grpc)
+	locationpb.RegisterLocationsServer(e.grpc, &locations{queues: s.queues, jobs: e.scheduler.book})
 	s.declareQueues(cfg.queues)
 	if err := e.pubsub.declareTopics(cfg.topics); err != nil {
-		return errors.Join(err, s.store.close())
+		return err
 	}
 	d := &dispatcher{client: cfg.client, queues: s.queues, tokens: s.tokens, log: cfg.log}
 	return s.engine.Serve("", d.dispatch)
+}
+
+// abandon ends what open has begun: jobs may run.
+func (e *Emulator) abandon() error {
+	e.cancel()
+	_ = e.scheduler.shutdown(e.server.base)
+	_ = e.scheduler.shutdown(context.Background())
+	return e.server.store.close()
 }
 
 // save puts the state for the data file.
@@ -114,7 +132,10 @@ func (e *Emulator) save(put func([]byte) error) error {
 	if err := e.server.save(put); err != nil {
 		return err
 	}
-	return e.pubsub.save(put)
+	if err := e.pubsub.save(put); err != nil {
+		return err
+	}
+	return e.scheduler.save(put)
 }
 
 // Serve answers the calls that arrive at l, until the emulator is ended; then it returns nil. l may be a socket
@@ -160,10 +181,10 @@ func (e *Emulator) SubscriptionBacklog(name string) (int, error) {
 	return e.pubsub.broker.Backlog(name)
 }
 
-// Shutdown dispatches and pushes nothing any more, ends streams, waits for the attempts and pushes in flight, whose
-// workers may still create tasks and publish, and for the calls, and ends the emulator. When ctx ends first, it
-// breaks them off and returns ctx's error; an attempt broken off is repeated after a restart with the same data
-// file. Calling it again returns the same.
+// Shutdown dispatches, pushes and fires nothing any more, ends streams, waits for the attempts and pushes in flight,
+// whose workers may still create tasks and publish, and for the calls, and ends the emulator. When ctx ends first, it
+// breaks them off and returns ctx's error; an attempt at a task broken off is repeated after a restart with the same
+// data file, one at a job is not. Calling it again returns the same.
 func (e *Emulator) Shutdown(ctx context.Context) error {
 	e.stop.Do(func() { e.end(ctx) })
 	if err := errors.Join(e.broken, e.stored); err != nil {
@@ -185,15 +206,16 @@ func (e *Emulator) Close() error {
 }
 
 func (e *Emulator) end(ctx context.Context) {
-	s, p := e.server, e.pubsub
-	for _, idle := range []<-chan struct{}{s.engine.Drain(), p.drain()} { // both, before either takes nothing any more
+	s, p, c := e.server, e.pubsub, e.scheduler
+	for _, idle := range []<-chan struct{}{s.engine.Drain(), p.drain(), c.drain()} { // all, before any takes nothing any more
 		select {
 		case <-idle:
 		case <-ctx.Done():
 		}
 	}
-	if e.broken = errors.Join(s.engine.Shutdown(ctx), p.shutdown(ctx)); e.broken != nil {
-		_ = s.engine.Shutdown(context.Background()) // they end soon now
+	if e.broken = errors.Join(c.shutdown(ctx), s.engine.Shutdown(ctx), p.shutdown(ctx)); e.broken != nil {
+		_ = c.shutdown(context.Background()) // they end soon now
+		_ = s.engine.Shutdown(context.Background())
 		_ = p.shutdown(context.Background())
 	}
 	e.cancel()

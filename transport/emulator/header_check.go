@@ -5,35 +5,33 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
-
-	"cloud.google.com/go/cloudtasks/apiv2/cloudtaskspb"
 )
 
-// completeHeaders checks the headers of a task and adds the User-Agent, which is stored with it. Names stay as
-// they are written.
-func completeHeaders(r *cloudtaskspb.HttpRequest) error {
+// completeHeaders checks the headers of a task or a job, which the service calls field, and adds the User-Agent, which
+// is stored with them. Names stay as they are written.
+func completeHeaders(field string, headers map[string]string, agent string) (map[string]string, error) {
 	size, odd := 0, false
-	for name, value := range r.Headers {
+	for name, value := range headers {
 		if !isToken(name) {
-			return invalid("HttpRequest.headers: %q is not a valid header name.", name)
+			return nil, invalid("%s: %q is not a valid header name.", field, name)
 		}
 		if !isFieldValue(value) {
-			return invalid("HttpRequest.headers: the value of %q holds a control character.", name)
+			return nil, invalid("%s: the value of %q holds a control character.", field, name)
 		}
 		size += len(name) + len(value)
 		odd = odd || textproto.CanonicalMIMEHeaderKey(name) != name
 	}
 	if size >= maxHeaders {
-		return invalid("HttpRequest.headers must be less than 80KB in size.")
+		return nil, invalid("%s must be less than 80KB in size.", field)
 	}
 	if odd {
-		dropSpellings(r.Headers)
+		dropSpellings(headers)
 	}
-	if r.Headers == nil {
-		r.Headers = make(map[string]string, 1)
+	if headers == nil {
+		headers = make(map[string]string, 1)
 	}
-	r.Headers[userAgentHeader] = userAgent
-	return nil
+	headers[userAgentHeader] = agent
+	return headers, nil
 }
 
 // dropSpellings leaves one header of those that differ in spelling only, the first in order of bytes, and none

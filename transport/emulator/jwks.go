@@ -15,7 +15,7 @@ const (
 	DiscoveryPath = "/.well-known/openid-configuration"
 )
 
-// Handler serves what verifies the OIDC tokens on tasks: the key at [CertsPath], and at [DiscoveryPath] a
+// Handler serves what verifies the OIDC tokens on tasks, pushes and jobs: the key at [CertsPath], and at [DiscoveryPath] a
 // document that leads to it. The issuer is Google's, https://accounts.google.com, as the tokens say: point the
 // verifier of the worker at the key, since Google's own keys do not fit.
 func (e *Emulator) Handler() http.Handler {

@@ -21,6 +21,8 @@ type saved struct {
 
 	topics        map[string]*topic
 	subscriptions map[string]*subscription
+
+	jobs map[string]*savedJob
 }
 
 type savedQueue struct {
@@ -46,6 +48,7 @@ func newSaved() *saved {
 	return &saved{
 		queues: make(map[string]*savedQueue), graves: make(map[string]time.Time),
 		topics: make(map[string]*topic), subscriptions: make(map[string]*subscription),
+		jobs: make(map[string]*savedJob),
 	}
 }
 
@@ -70,6 +73,8 @@ func (s *saved) read(r []byte) error {
 		s.key = f.rest
 	case topicRecord, topicDeletedRecord, subscriptionRecord, subscriptionDeletedRecord:
 		s.readOfPubsub(recordKind(r[0]), f)
+	case jobRecord, jobDeletedRecord, jobStateRecord, jobStatusRecord:
+		s.readOfScheduler(recordKind(r[0]), f)
 	default:
 		if recordKind(r[0]) > keyRecord {
 			return errRecord

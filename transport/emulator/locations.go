@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	locationpb "google.golang.org/genproto/googleapis/cloud/location"
@@ -9,11 +10,12 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// locations answers for the Locations service. Every location that can be named exists; those that have queues
-// are listed.
+// locations answers for the Locations service. Every location that can be named exists; those that have queues or
+// jobs are listed.
 type locations struct {
 	locationpb.UnimplementedLocationsServer
 	queues *registry
+	jobs   *jobBook
 }
 
 func (l *locations) GetLocation(_ context.Context, r *locationpb.GetLocationRequest) (*locationpb.Location, error) {
@@ -28,7 +30,9 @@ func (l *locations) ListLocations(_ context.Context, r *locationpb.ListLocations
 		return nil, denied(r.Name, "cloudtasks.locations.list")
 	}
 	answer := &locationpb.ListLocationsResponse{}
-	for _, name := range l.queues.locations(r.Name) {
+	names := append(l.queues.locations(r.Name), l.jobs.locations(r.Name)...)
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
 		answer.Locations = append(answer.Locations, describeLocation(name))
 	}
 	return answer, nil

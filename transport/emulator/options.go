@@ -47,21 +47,22 @@ func WithStreamTime(d time.Duration) Option {
 	return option(func(s *settings) { s.streamTime = d })
 }
 
-// WithData keeps queues, tasks, tombstones, operations, topics and subscriptions in a file, so that they survive a
-// restart, also after SIGKILL: what the emulator answers to has been synced to disk before. Messages are not kept.
+// WithData keeps queues, tasks, tombstones, operations, topics, subscriptions and jobs in a file, so that they survive
+// a restart, also after SIGKILL: what the emulator answers to has been synced to disk before. Messages are not kept.
 // The file is created if it is missing, and locked. Without it, or with an empty name, everything is in memory.
 func WithData(file string) Option {
 	return option(func(s *settings) { s.data = file })
 }
 
 // WithLogger sets where the emulator logs to: tasks that are given up and failed attempts at level warn, attempts and
-// changes of queues, topics and subscriptions at debug. nil, and without it: [slog.Default].
+// changes of queues, topics, subscriptions and jobs at debug. nil, and without it: [slog.Default].
 func WithLogger(l *slog.Logger) Option {
 	return option(func(s *settings) { s.log = l })
 }
 
-// WithHTTPClient sets what tasks are dispatched and messages pushed with; pushes follow no redirects all the same. It is not closed by the emulator. nil, and without it: a
-// client that keeps as many connections to a host as a queue may use at a time.
+// WithHTTPClient sets what tasks are dispatched, messages pushed and jobs fired with; pushes follow no redirects all the
+// same. It is not closed by the emulator. nil, and without it: a client that keeps as many connections to a host as a
+// queue may use at a time.
 func WithHTTPClient(c *http.Client) Option {
 	return option(func(s *settings) { s.client = c })
 }

@@ -28,6 +28,10 @@ const (
 	topicDeletedRecord                              // name
 	subscriptionRecord                              // subscription and policy as protobuf messages
 	subscriptionDeletedRecord                       // name
+	jobRecord                                       // job as a protobuf message
+	jobDeletedRecord                                // name
+	jobStateRecord                                  // name, state, when it is due, when it was attempted: after the job's own record
+	jobStatusRecord                                 // name, status as a protobuf message: likewise
 )
 
 func newRecord(kind recordKind, texts ...string) record {

@@ -8,7 +8,6 @@ import (
 
 	"cloud.google.com/go/cloudtasks/apiv2/cloudtaskspb"
 	"cloud.google.com/go/longrunning/autogen/longrunningpb"
-	locationpb "google.golang.org/genproto/googleapis/cloud/location"
 	"google.golang.org/grpc"
 
 	"github.com/typedtasks/typedtasks/internal/engine"
@@ -32,7 +31,6 @@ type server struct {
 func (s *server) register(r *grpc.Server) {
 	cloudtaskspb.RegisterCloudTasksServer(r, s)
 	longrunningpb.RegisterOperationsServer(r, s.operations)
-	locationpb.RegisterLocationsServer(r, &locations{queues: s.queues})
 }
 
 // now is the engine's clock.

@@ -106,26 +106,31 @@ func completeRequest(r *cloudtaskspb.HttpRequest) error {
 	if err := checkAuth(r); err != nil {
 		return err
 	}
-	return completeHeaders(r)
+	var err error
+	r.Headers, err = completeHeaders("HttpRequest.headers", r.Headers, userAgent)
+	return err
 }
 
 func hasBody(m cloudtaskspb.HttpMethod) bool {
 	return m == cloudtaskspb.HttpMethod_POST || m == cloudtaskspb.HttpMethod_PUT || m == cloudtaskspb.HttpMethod_PATCH
 }
 
-func checkURL(s string) error {
+func checkURL(s string) error { return checkTargetURL("HttpRequest.url", "HttpTarget.url", s) }
+
+// checkTargetURL refuses what cannot be sent to. The service has two names for the field.
+func checkTargetURL(field, inScheme, s string) error {
 	if s == "" {
-		return invalid("HttpRequest.url is required.")
+		return invalid("%s is required.", field)
 	}
 	if !strings.HasPrefix(s, "http://") && !strings.HasPrefix(s, "https://") {
-		return invalid("HttpTarget.url must start with 'http://' or 'https://'.")
+		return invalid("%s must start with 'http://' or 'https://'.", inScheme)
 	}
 	encoded := encodeURL(s)
 	if len(encoded) > maxURL {
-		return invalid("HttpRequest.url must be at most %d characters long, after encoding.", maxURL)
+		return invalid("%s must be at most %d characters long, after encoding.", field, maxURL)
 	}
 	if u, err := url.Parse(encoded); err != nil || u.Host == "" {
-		return invalid("HttpRequest.url is not a valid URL.")
+		return invalid("%s is not a valid URL.", field)
 	}
 	return nil
 }

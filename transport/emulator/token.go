@@ -25,7 +25,7 @@ const (
 	keyBits       = 2048
 )
 
-// tokens makes the tokens that tasks carry. Its key is made when the first is needed.
+// tokens makes the tokens that tasks, pushes and jobs carry. Its key is made when the first is needed.
 type tokens struct {
 	now   func() time.Time
 	store *store

@@ -19,7 +19,7 @@ import (
 	"github.com/typedtasks/typedtasks/transport/emulator"
 )
 
-// TestNodeClients runs client.js and pubsub.js, which use Google's clients for Node.js, against an emulator.
+// TestNodeClients runs client.js, pubsub.js and scheduler.js, which use Google's clients for Node.js, against an emulator.
 func TestNodeClients(t *testing.T) {
 	if testing.Short() {
 		t.Skip("installs packages of npm")
@@ -46,11 +46,11 @@ func TestNodeClients(t *testing.T) {
 			t.Fatalf("%q: %v\n%s", args, err, out)
 		}
 	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Run("tasks", func(t *testing.T) {
-		_, port, err := net.SplitHostPort(address)
-		if err != nil {
-			t.Fatal(err)
-		}
 		w := newWorker(t)
 		run(t, "client.js", port, w.url)
 		arrived := w.await(2)
@@ -73,6 +73,18 @@ func TestNodeClients(t *testing.T) {
 			t.Errorf("pushed as %+v", r)
 		}
 	})
+	t.Run("scheduler", func(t *testing.T) {
+		w := newWorker(t)
+		run(t, "scheduler.js", port, w.url)
+		r := w.await(1)["/report"]
+		if r == nil || r.text != `{"n":1}` || r.URL.RawQuery != "full=1" || r.Header.Get("Content-Type") != "application/json" {
+			t.Fatalf("fired as %+v", r)
+		}
+		if h := r.Header; h.Get("X-CloudScheduler-JobName") != "report" || !strings.HasSuffix(h.Get("X-CloudScheduler-ScheduleTime"), "-03:00") ||
+			!strings.HasPrefix(h.Get("Authorization"), "Bearer ey") || h.Get("User-Agent") != "Google-Cloud-Scheduler" {
+			t.Errorf("fired with %v", h)
+		}
+	})
 }
 
 // install makes a directory with the programs and the packages that they use.
@@ -84,7 +96,7 @@ func install(t *testing.T, ctx context.Context) (dir string) {
 		}
 	}
 	dir = t.TempDir()
-	for _, name := range []string{"package.json", "client.js", "pubsub.js"} {
+	for _, name := range []string{"package.json", "client.js", "pubsub.js", "scheduler.js"} {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

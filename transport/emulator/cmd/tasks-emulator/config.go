@@ -13,18 +13,19 @@ import (
 	"github.com/typedtasks/typedtasks/transport/emulator"
 )
 
-const usage = `tasks-emulator answers the gRPC APIs of Google Cloud Tasks (v2) and Pub/Sub on one port. It dispatches
-tasks and pushes messages over HTTP.
+const usage = `tasks-emulator answers the gRPC APIs of Google Cloud Tasks (v2), Pub/Sub and Cloud Scheduler (v1) on one
+port. It dispatches tasks, pushes messages and fires jobs over HTTP; jobs may publish, too.
 
     tasks-emulator -port 8123 -queue mail -topic orders -data tasks.db
 
 Point a client at it with an insecure channel and no credentials. Pub/Sub's clients read
-PUBSUB_EMULATOR_HOST, some for Cloud Tasks CLOUD_TASKS_EMULATOR_HOST; both take localhost:8123.
+PUBSUB_EMULATOR_HOST, some for Cloud Tasks CLOUD_TASKS_EMULATOR_HOST, some for Cloud Scheduler
+CLOUD_SCHEDULER_EMULATOR_HOST; all take localhost:8123.
 Once it answers, it prints one line of JSON on standard output,
 {"ready":true,"grpc":"127.0.0.1:8123"}; its log, with those variables, goes to standard error.
 
-Queues, tasks, topics and subscriptions survive a restart with -data. The messages of Pub/Sub do
-not: they are in memory alone.
+Queues, tasks, jobs, topics and subscriptions survive a restart with -data. The messages of
+Pub/Sub do not: they are in memory alone. What jobs missed while it was down is not made up for.
 
 SIGINT and SIGTERM let attempts, pushes and calls in flight finish, a second signal does not.
 
@@ -77,12 +78,12 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	f.BoolVar(&cfg.onDemand, "on-demand", false, "create a queue when its first task arrives, instead of answering NotFound")
 	f.BoolVar(&cfg.topicsOnDemand, "topics-on-demand", false, "create a topic when its first message arrives or a subscription names it, instead of answering NotFound")
 	f.DurationVar(&cfg.streamTime, "stream-time", 0, "how long a streaming pull may last until its client must open another; 0 is for ever")
-	f.StringVar(&cfg.data, "data", "", "`file` that keeps queues, tasks, topics and subscriptions, but no messages, over restarts, SIGKILL included; without it all is in memory")
+	f.StringVar(&cfg.data, "data", "", "`file` that keeps queues, tasks, jobs, topics and subscriptions, but no messages, over restarts, SIGKILL included; without it all is in memory")
 	f.DurationVar(&cfg.tombstone, "queue-tombstone", emulator.DefaultQueueTombstone, "how long the name of a deleted queue cannot be used again")
 	f.DurationVar(&cfg.operationTime, "operation-time", 0, "how long batch operations look running")
 	f.DurationVar(&cfg.grace, "grace", 10*time.Second, "how long attempts, pushes and calls in flight may take at the end")
 	f.StringVar(&cfg.log, "log", "text", "`format` of the log: text or json")
-	f.BoolVar(&cfg.verbose, "verbose", false, "log every attempt and push and every change of a queue, topic or subscription")
+	f.BoolVar(&cfg.verbose, "verbose", false, "log every attempt and push and every change of a queue, topic, subscription or job")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -138,10 +139,10 @@ func (c *config) advise(stderr io.Writer, log *slog.Logger, grpc net.Addr) {
 		address = net.JoinHostPort("localhost", port)
 	}
 	if c.log == "json" {
-		log.Info("serving", "PUBSUB_EMULATOR_HOST", address, "CLOUD_TASKS_EMULATOR_HOST", address)
+		log.Info("serving", "PUBSUB_EMULATOR_HOST", address, "CLOUD_TASKS_EMULATOR_HOST", address, "CLOUD_SCHEDULER_EMULATOR_HOST", address)
 		return
 	}
-	fmt.Fprintf(stderr, "export PUBSUB_EMULATOR_HOST=%[1]s\nexport CLOUD_TASKS_EMULATOR_HOST=%[1]s\n", address)
+	fmt.Fprintf(stderr, "export PUBSUB_EMULATOR_HOST=%[1]s\nexport CLOUD_TASKS_EMULATOR_HOST=%[1]s\nexport CLOUD_SCHEDULER_EMULATOR_HOST=%[1]s\n", address)
 }
 
 func (c *config) logger(w io.Writer) *slog.Logger {

@@ -1,4 +1,4 @@
-// Command tasks-emulator is an emulator of Google Cloud Tasks and Pub/Sub. Run it with -help.
+// Command tasks-emulator is an emulator of Google Cloud Tasks, Pub/Sub and Cloud Scheduler. Run it with -help.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	_ "time/tzdata" // jobs have time zones, on machines without the database too
 
 	"github.com/typedtasks/typedtasks/transport/emulator"
 )

@@ -303,7 +303,8 @@ func TestRun_CommandLine(t *testing.T) {
 	}{
 		{[]string{"-help"}, 0, "CLOUD_TASKS_EMULATOR_HOST"},
 		{[]string{"-help"}, 0, "PUBSUB_EMULATOR_HOST"},
-		{[]string{"-help"}, 0, "messages of Pub/Sub do\nnot"},
+		{[]string{"-help"}, 0, "CLOUD_SCHEDULER_EMULATOR_HOST"},
+		{[]string{"-help"}, 0, "messages of\nPub/Sub do not"},
 		{[]string{"-no-such-flag"}, 2, "no-such-flag"},
 		{[]string{"mail"}, 2, `"mail"`},
 		{[]string{"-log", "xml"}, 2, "text or json"},
