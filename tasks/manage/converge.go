@@ -1,0 +1,239 @@
+package manage
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/typedtasks/typedtasks/pubsub"
+	"github.com/typedtasks/typedtasks/tasks/plan"
+)
+
+// syncSome plans, asks where something is destroyed, does it, and prints what became of it. named says that the
+// sections were asked for by name, so that an empty one is an error.
+func (c *call) syncSome(f *syncFlags, named bool, all ...syncer) error {
+	if f.exitCode && !c.dryRun {
+		return usagef("--exit-code goes with --dry-run")
+	}
+	some, err := choose(named, all)
+	if err != nil {
+		return err
+	}
+	if c.yes && !c.dryRun { // nothing will be asked
+		return c.finish(c.converge("applying", false, some, nil))
+	}
+	planned := c.converge("planning", true, some, nil)
+	p := planned.plan()
+	switch {
+	case c.dryRun:
+		err := c.finish(planned)
+		if err == nil && f.exitCode && p.Changed() {
+			c.cmd.SilenceErrors = true // the plan says it
+			return &failure{code: codeChanges, text: "the cloud is not what the code says"}
+		}
+		return err
+	case !p.Changed():
+		return c.finish(planned.asDone())
+	}
+	if what := destroys(p); what != "" && !c.yes {
+		if err := c.confirmPlan(p, what); err != nil {
+			return err
+		}
+	}
+	return c.finish(c.converge("applying", false, some, planned))
+}
+
+// choose leaves out the sections of which there is nothing. All that is missing is found before anything is done.
+func choose(named bool, all []syncer) (some []syncer, err error) {
+	var none []string
+	var errs []error
+	for _, s := range all {
+		if s.none != "" {
+			none = append(none, s.none)
+			continue
+		}
+		if s.missing != nil {
+			errs = append(errs, fmt.Errorf("sync %s: %w", s.kind, s.missing))
+		}
+		some = append(some, s)
+	}
+	switch {
+	case len(errs) > 0:
+		return nil, errors.Join(errs...)
+	case len(some) == 0 && named:
+		return nil, usagef("sync %s: nothing to sync: %s", all[0].kind, strings.Join(none, ", "))
+	case len(some) == 0:
+		return nil, usagef("sync: nothing to sync: %s", strings.Join(none, ", "))
+	}
+	return some, nil
+}
+
+// synced is what became of each section, in order.
+type synced []struct {
+	plan plan.Plan
+	err  error
+}
+
+// converge syncs sections one after the other; one that fails hinders no other. What could not even be planned is left
+// alone, and fails with the error of its plan.
+func (c *call) converge(doing string, dryRun bool, some []syncer, planned synced) synced {
+	done := make(synced, len(some))
+	for i, s := range some {
+		if planned != nil && planned[i].err != nil && len(planned[i].plan.Changes) == 0 {
+			done[i].err = planned[i].err
+			continue
+		}
+		ctx, erase := c.progressing(doing)
+		done[i].plan, done[i].err = s.sync(ctx, dryRun)
+		done[i].plan.DryRun = dryRun
+		erase()
+	}
+	return done
+}
+
+// plan joins the plans.
+func (s synced) plan() plan.Plan {
+	plans := make([]plan.Plan, len(s))
+	for i, one := range s {
+		plans[i] = one.plan
+	}
+	return plan.Join(plans...)
+}
+
+// asDone is a dry run that found nothing to do, as the run that did nothing.
+func (s synced) asDone() synced {
+	for i := range s {
+		s[i].plan.DryRun = false
+	}
+	return s
+}
+
+// err is what failed, in one line: how much the plan tells of, and what it does not.
+func (s synced) err() error {
+	var causes []error
+	var words []string
+	p := s.plan()
+	for _, verb := range []string{plan.Failed, plan.Blocked} {
+		if n := p.Count(verb); n > 0 {
+			words = append(words, fmt.Sprintf("%d of %s %s", n, count(len(p.Changes), "change"), verb))
+		}
+	}
+	for _, one := range s {
+		for _, err := range leaves(one.err) {
+			causes = append(causes, err)
+			if !told(one.plan, err) {
+				words = append(words, err.Error())
+			}
+		}
+	}
+	if len(causes) == 0 {
+		return nil
+	}
+	cause := errors.Join(causes...)
+	if errors.Is(cause, pubsub.ErrBlocked) {
+		words = append(words, "what can only be replaced is replaced by sync subscriptions --allow-replace")
+	}
+	return &failure{code: codeFailed, text: "sync: " + strings.Join(words, "; "), err: cause}
+}
+
+// leaves are the errors that a Sync joins.
+func leaves(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if many, ok := errors.Unwrap(err).(interface{ Unwrap() []error }); ok {
+		return many.Unwrap()
+	}
+	return []error{err}
+}
+
+// told reports whether the plan has the error.
+func told(p plan.Plan, err error) bool {
+	for _, c := range p.Changes {
+		if (c.Verb == plan.Failed || c.Verb == plan.Blocked) && strings.HasSuffix(err.Error(), c.Why) {
+			return true
+		}
+	}
+	return false
+}
+
+// finish prints what was done, or would be. The error is of what failed.
+func (c *call) finish(s synced) error {
+	p := s.plan()
+	err := s.err()
+	if len(p.Changes) == 0 && err != nil && c.output == outputText {
+		return err
+	}
+	return errors.Join(err, c.printPlan(p))
+}
+
+// printPlan prints a plan as a result.
+func (c *call) printPlan(p plan.Plan) error {
+	doc := struct { // a Plan marshals itself, and escapes for HTML
+		Changes []plan.Change `json:"changes"`
+		DryRun  bool          `json:"dry_run"`
+	}{append([]plan.Change{}, p.Changes...), p.DryRun}
+	return c.print(doc, func() string { return c.planText(p, c.console.outTTY) })
+}
+
+// confirmPlan shows what is asked about, and asks. Where that does not come to a yes, the plan is the result.
+func (c *call) confirmPlan(p plan.Plan, what string) error {
+	asked := c.console.asks()
+	if asked {
+		if _, err := c.console.err.Write([]byte(c.planText(p, c.console.errTTY))); err != nil {
+			return err
+		}
+	}
+	refused := c.confirm(what)
+	if refused == nil || asked && c.output == outputText {
+		return refused
+	}
+	return errors.Join(refused, c.printPlan(p))
+}
+
+// planText is a plan as lines, its marks coloured.
+func (c *call) planText(p plan.Plan, tty bool) string {
+	var b strings.Builder
+	for _, change := range p.Changes {
+		line := oneLine(change.String())
+		mark := "[" + change.Mark() + "]"
+		b.WriteString(c.console.paint(tty, colourOf(change.Mark()), mark) + strings.TrimPrefix(line, mark) + "\n")
+	}
+	b.WriteString(p.Summary() + "\n")
+	return b.String()
+}
+
+func colourOf(mark string) string {
+	switch mark {
+	case "+":
+		return green
+	case "~":
+		return yellow
+	case "-":
+		return red
+	case "=":
+		return dim
+	}
+	return magenta
+}
+
+// destroys says what a plan deletes or replaces, empty where that is nothing.
+func destroys(p plan.Plan) string {
+	var parts []string
+	for _, verb := range []string{plan.Deleted, plan.Replaced} {
+		var kinds []string
+		n := map[string]int{}
+		for _, c := range p.Changes {
+			if c.Verb != verb {
+				continue
+			}
+			if n[c.Kind]++; n[c.Kind] == 1 {
+				kinds = append(kinds, c.Kind)
+			}
+		}
+		for _, kind := range kinds {
+			parts = append(parts, strings.TrimSuffix(verb, "d")+" "+count(n[kind], kind))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
