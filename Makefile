@@ -19,7 +19,7 @@ export GOWORK := off
 RACE := $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >/dev/null && echo -race)
 
 .NOTPARALLEL:
-.PHONY: help run run-cloud run-events serve test lint fmt tidy vet staticcheck house unit cover examples bench fuzz
+.PHONY: help run run-cloud run-events run-periodic serve test lint fmt tidy vet staticcheck house unit cover examples bench fuzz
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ run: ## run the quickstart: tasks in memory, to the end
 
 run-cloud: ## run the shop as on Cloud Run: gRPC to an emulator of Cloud Tasks, pushes over HTTP
 	cd examples && go run ./cloudrun/local
+
+run-periodic: ## run recurring work: in memory, then deployed to an emulator of Cloud Scheduler
+	cd examples && go run ./periodic
 
 run-events: ## run the order service and its subscribers: events in memory
 	cd examples && go run ./events

@@ -137,15 +137,17 @@ func TestProgram_Environment_PushEndToEnd_SIGTERM(t *testing.T) {
 
 	port := freePort(t)
 	url := "http://127.0.0.1:" + port
-	shop := start(t, filepath.Join(dir, "cloudrun"), []string{
+	env := []string{
 		"PORT=" + port,
 		"CLOUD_TASKS_ENDPOINT=" + url + "/_tasks",
 		"CLOUD_TASKS_SERVICE_ACCOUNT=" + account,
 		"CLOUD_TASKS_PROJECT=shop-project",
 		"CLOUD_TASKS_LOCATION=europe-west1",
 		"CLOUD_TASKS_EMULATOR_HOST=" + ready["grpc"].(string),
+		"CLOUD_SCHEDULER_EMULATOR_HOST=" + ready["grpc"].(string),
 		"SHOP_CERTS_URL=" + ready["http"].(string) + "/oauth2/v3/certs",
-	})
+	}
+	shop := start(t, filepath.Join(dir, "cloudrun"), env)
 	if line := shop.await(t, "that it serves", says("serving")); line["queue"] != "shop" || line["audience"] != url || line["severity"] != "INFO" {
 		t.Errorf("it serves as %v", line)
 	}
@@ -158,6 +160,26 @@ func TestProgram_Environment_PushEndToEnd_SIGTERM(t *testing.T) {
 	}
 	if status := post(t, url+"/_tasks/tasks/Welcome", `{"user_id":7,"email":"ana@example.com"}`); status != http.StatusUnauthorized {
 		t.Errorf("a push without a token was answered with %d", status)
+	}
+
+	for _, c := range []struct {
+		args, out, errs string
+		code            int
+	}{
+		{"tasks sync --dry-run --exit-code", "[~] queue shop: updated: rate: 500/s -> 100/s", "cloudrun: the cloud is not what the code says", 4},
+		{"tasks sync", "[+] schedule shop--Stocktaking: created", "", 0},
+		{"tasks sync", "[=] queue shop\n[=] schedule shop--Stocktaking\n2 unchanged", "", 0},
+		{"tasks list", "shop--Stocktaking  0 3 * * MON-FRI", "", 0},
+		{"tasks enqueue Welcome --data {}", "", "cloudrun: Welcome: payload is not valid", 2},
+		{"tasks schedules run Stocktaking", "schedule shop--Stocktaking: started", "", 0},
+	} {
+		out, errs, code := command(filepath.Join(dir, "cloudrun"), env, strings.Fields(c.args)...)
+		if code != c.code || !strings.Contains(out, c.out) || !strings.Contains(errs, c.errs) || c.errs == "" && errs != "" {
+			t.Errorf("%s: exit code %d, want %d\n%s%s", c.args, code, c.code, out, errs)
+		}
+	}
+	if line := shop.await(t, "that the periodic task was executed", says("task executed")); line["task"] != "Stocktaking" {
+		t.Errorf("executed %v", line)
 	}
 
 	for _, p := range []*process{shop, emulator} {
@@ -182,6 +204,16 @@ func TestProgram_Environment_PushEndToEnd_SIGTERM(t *testing.T) {
 			t.Errorf("exit code %d, want 1", code)
 		}
 	})
+}
+
+// command runs a program to its end.
+func command(program string, env []string, args ...string) (out, errs string, code int) {
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	_ = cmd.Run() // the exit code tells
+	return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
 }
 
 func post(t *testing.T, url, body string) (status int) {

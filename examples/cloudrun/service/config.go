@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,14 +12,21 @@ import (
 
 	"github.com/typedtasks/typedtasks/examples/internal/shop"
 	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/transport"
+	"github.com/typedtasks/typedtasks/transport/cloudscheduler"
 	"github.com/typedtasks/typedtasks/transport/cloudtasks"
 )
 
 // Config makes a Service.
 type Config struct {
-	Tasks     tasks.Config        // Transport, Authenticator and Logger are filled in by New
-	Transport []cloudtasks.Option // where the tasks wait
-	Auth      Authenticator       // who may deliver them
+	Tasks     tasks.Config            // Transport, Scheduler, Authenticator and Logger are filled in by New
+	Transport []cloudtasks.Option     // where the tasks wait
+	Scheduler []cloudscheduler.Option // what fires the periodic ones, if Manage is set
+	Auth      Authenticator           // who may deliver them
+
+	// Manage connects to Cloud Scheduler, for the commands that keep its jobs. A service that only serves needs neither
+	// the connection nor the right to.
+	Manage bool
 
 	Logger  *slog.Logger  // nil: slog.Default()
 	Refused shop.Refused  // told what customers' requests failed to enqueue; nil: it is logged
@@ -37,10 +45,11 @@ const (
 // what it wants.
 func ConfigFromEnv() (Config, error) {
 	var c Config
-	var errs [4]error
+	var errs [5]error
 	c.Tasks, errs[0] = tasks.ConfigFromEnv()
 	c.Transport, errs[1] = cloudtasks.OptionsFromEnv()
 	c.Auth, errs[2] = authFromEnv()
+	c.Scheduler, errs[4] = cloudscheduler.OptionsFromEnv()
 	if errs[0] == nil {
 		errs[3] = checkEndpoint(c.Tasks.Endpoint)
 	}
@@ -48,6 +57,19 @@ func ConfigFromEnv() (Config, error) {
 		c.Tasks.Name = "shop"
 	}
 	return c, errors.Join(errs[:]...)
+}
+
+// queues are the settings of the service's queue: no more at a time than its instances take, see README.md. The command
+// "tasks sync queues" puts them in force.
+func queues(cfg tasks.Config) map[string]transport.QueueConfig {
+	name := cmp.Or(cfg.Queue, cfg.Name)
+	if transport.CheckQueue(name) != nil { // then the App's is another
+		return nil
+	}
+	return map[string]transport.QueueConfig{name: {
+		MaxDispatchesPerSecond: 100, MaxConcurrentDispatches: 80,
+		Retry: transport.RetryConfig{MaxAttempts: 20, MinBackoff: time.Second, MaxBackoff: 10 * time.Minute, MaxDoublings: 16},
+	}}
 }
 
 // checkEndpoint wants a path, below which the shop's own pages are not.

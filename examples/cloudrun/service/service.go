@@ -13,17 +13,22 @@ import (
 
 	"github.com/typedtasks/typedtasks/examples/internal/shop"
 	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/transport/cloudscheduler"
 	"github.com/typedtasks/typedtasks/transport/cloudtasks"
 )
 
-// Service is one instance: an HTTP server, the App behind it, and its connection to Cloud Tasks.
+// Service is one instance: an HTTP server, the App behind it, and its connections to Google.
 type Service struct {
 	App *tasks.App
 
 	transport *cloudtasks.Transport
+	scheduler *cloudscheduler.Scheduler // nil: it only serves
 	server    *http.Server
 	logger    *slog.Logger
 	drain     time.Duration
+
+	closing sync.Once
+	closed  error
 }
 
 // headerTimeout is how long a client may take to send a request's header. The rest has no limit but the dispatch
@@ -44,6 +49,16 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if s.transport, err = cloudtasks.New(ctx, append(slices.Clip(cfg.Transport), cloudtasks.WithLogger(s.logger))...); err != nil {
 		return nil, err
 	}
+	if cfg.Manage {
+		s.scheduler, err = cloudscheduler.New(ctx, append(slices.Clip(cfg.Scheduler), cloudscheduler.WithLogger(s.logger))...)
+		if err != nil {
+			return nil, errors.Join(err, s.transport.Close())
+		}
+		cfg.Tasks.Scheduler = s.scheduler
+	}
+	if cfg.Tasks.Queues == nil {
+		cfg.Tasks.Queues = queues(cfg.Tasks)
+	}
 	auth := cfg.Auth
 	cfg.Tasks.Transport = s.transport
 	cfg.Tasks.Authenticator = &auth
@@ -52,11 +67,11 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		cfg.Tasks.Quarantine = s.quarantine
 	}
 	if s.App, err = tasks.NewApp(cfg.Tasks); err != nil {
-		return nil, errors.Join(err, s.transport.Close())
+		return nil, errors.Join(err, s.disconnect())
 	}
 	auth.audience = s.App.Config().Audience // the App knows what the tokens are made for
 	s.App.Use(s.logExecuted)
-	if err := s.App.Register(shop.Tasks()...); err != nil {
+	if err := s.App.Register(append(shop.Tasks(), Stocktaking)...); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	refused := cfg.Refused
@@ -110,9 +125,22 @@ func (s *Service) stop() error {
 	return errors.Join(err, s.Close())
 }
 
-// Close ends a service that does not run.
+// Close ends a service that does not run. Calling it again returns the same.
 func (s *Service) Close() error {
+	s.closing.Do(func() { s.closed = s.close() })
+	return s.closed
+}
+
+func (s *Service) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), brokenOff)
 	defer cancel()
-	return errors.Join(s.App.Shutdown(ctx), s.transport.Close())
+	return errors.Join(s.App.Shutdown(ctx), s.disconnect())
+}
+
+func (s *Service) disconnect() error {
+	err := s.transport.Close()
+	if s.scheduler != nil {
+		err = errors.Join(err, s.scheduler.Close())
+	}
+	return err
 }
