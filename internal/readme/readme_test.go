@@ -26,3 +26,19 @@ func TestREADME_ProgramIsTheExample(t *testing.T) {
 		t.Errorf("README's first program differs from internal/readme/example_test.go: copy one to the other.\nREADME:\n%s\nexample:\n%s", program, want)
 	}
 }
+
+func TestREADME_ShowsWhatTheCommandLinePrints(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"list", "sync"} {
+		printed, err := os.ReadFile("../../tasks/manage/testdata/readme-" + name + ".golden")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(readme), string(printed)) {
+			t.Errorf("README does not show tasks/manage/testdata/readme-%s.golden as it is: copy it there:\n%s", name, printed)
+		}
+	}
+}
