@@ -52,8 +52,7 @@ func deploy(ctx context.Context, j *journal, logger *slog.Logger) (err error) {
 	stop := serve(listener, app)
 	defer func() { err = errors.Join(err, stop()) }()
 
-	nightly, monthly := definitions(j)
-	if err := app.Register(nightly, monthly); err != nil {
+	if err := app.Register(nightly(j, atThree()), monthly(j)); err != nil {
 		return err
 	}
 	j.say("\nA deploy, to an emulator of Cloud Scheduler at %s. First it plans:", address)
@@ -90,9 +89,7 @@ func nextRelease(ctx context.Context, cfg tasks.Config, j *journal) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, bounded(app.Shutdown)) }()
-	later := schedule.New(func(context.Context, Report) error { return nil }, schedule.Cron("30 4 * * MON-FRI"),
-		schedule.TimeZone("America/Sao_Paulo"), schedule.Task(tasks.WithName("Nightly"))).WithPayload(Report{Kind: "sales"})
-	if err := app.Register(later); err != nil {
+	if err := app.Register(nightly(j, schedule.Cron("30 4 * * MON-FRI"))); err != nil {
 		return err
 	}
 	j.say("The next release reports later, and sends no bills any more. Jobs of others are never touched:")

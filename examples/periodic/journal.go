@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/typedtasks/typedtasks/tasks"
 )
@@ -39,7 +40,7 @@ func (j *journal) ran(ctx context.Context, format string, args ...any) error {
 	if !meta.ScheduleTime.IsZero() {
 		how += ", planned for " + meta.ScheduleTime.Format("2006-01-02 15:04 MST")
 	}
-	j.say("  %-10s %s (%s)", meta.Name, fmt.Sprintf(format, args...), how)
+	j.say("  %s %-10s %s (%s)", time.Now().Format(time.TimeOnly), meta.Name, fmt.Sprintf(format, args...), how)
 	select {
 	case j.runs <- meta.Name:
 		return nil

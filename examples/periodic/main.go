@@ -65,12 +65,11 @@ func run(ctx context.Context, args []string, out, logs io.Writer) error {
 
 // calendar needs no App: a schedule is known by its definition.
 func calendar(j *journal) error {
-	nightly, monthly := definitions(j)
 	j.say("When they are due next:")
 	for _, p := range []struct {
 		name string
 		next func(int) ([]time.Time, error)
-	}{{"Nightly", nightly.NextRuns}, {"Monthly", monthly.NextRuns}} {
+	}{{"Nightly", nightly(j, atThree()).NextRuns}, {"Monthly", monthly(j).NextRuns}} {
 		runs, err := p.next(3)
 		if err != nil {
 			return err
@@ -89,16 +88,16 @@ func inMemory(ctx context.Context, j *journal, logger *slog.Logger) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, bounded(app.Shutdown)) }()
-	nightly, monthly := definitions(j)
-	if err := app.Register(nightly, monthly, heartbeat(j)); err != nil {
+	report := nightly(j, atThree())
+	if err := app.Register(report, monthly(j), heartbeat(j)); err != nil {
 		return err
 	}
 	j.say("\nIn memory they fire by themselves:")
 	if err := j.wait(ctx, "Heartbeat", 3); err != nil {
 		return err
 	}
-	j.say("A periodic task is a task, to be run and enqueued like any other:")
-	if err := nightly.Run(ctx, Report{Kind: "stock"}); err != nil {
+	j.say("A periodic task is a task, to be run and enqueued like any other, with another payload if need be:")
+	if err := report.Run(ctx, Report{Kind: "stock"}); err != nil {
 		return err
 	}
 	return j.wait(ctx, "Nightly", 1)
