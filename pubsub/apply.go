@@ -82,6 +82,9 @@ func (s *syncing) deleteObsolete(ctx context.Context) {
 		if sub.Labels[labelKeeps] == deadLetters {
 			return s.keepOnly(ctx, sub, "no subscriber declares it, and it keeps dead letters: ")
 		}
+		if !converge.MayDestroy(ctx, "subscription", sub.Name) {
+			return converge.Unconfirmed("subscription", sub.Name, ErrBlocked)
+		}
 		why := "no subscriber declares it; " + s.loss(ctx, sub)
 		if !s.dryRun {
 			if err := s.admin.DeleteSubscription(ctx, sub.Name); err != nil && !errors.Is(err, transport.ErrNotFound) {

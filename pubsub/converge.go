@@ -149,6 +149,9 @@ func (s *syncing) subscription(ctx context.Context, want *transport.Subscription
 		if topic := s.brokenTopic(want); topic != "" {
 			return converge.Failed("subscription", want.Name, fmt.Errorf("not replaced, as topic %q could be neither found nor made: %s", topic, why))
 		}
+		if !converge.MayDestroy(ctx, "subscription", want.Name) {
+			return converge.Unconfirmed("subscription", want.Name, ErrBlocked)
+		}
 		return s.recreate(ctx, &to, fixed, why)
 	case len(changeable) > 0:
 		return s.update(ctx, &to, changeable, "")

@@ -40,7 +40,7 @@ func compare(have, to *transport.Subscription) (fixed, changeable []difference) 
 	differs(transport.FieldPush, "push", pushText(h.Push), pushText(w.Push))
 	differs(transport.FieldRetry, "backoff", backoffText(h.Retry), backoffText(w.Retry))
 	differs(transport.FieldDeadLetter, "dead letter", deadLetterText(h.DeadLetter), deadLetterText(w.DeadLetter))
-	differs(transport.FieldAckDeadline, "ack deadline", h.AckDeadline, w.AckDeadline)
+	differs(transport.FieldAckDeadline, "ack deadline", span(h.AckDeadline), span(w.AckDeadline))
 	differs(transport.FieldRetention, "retention", span(h.Retention), span(w.Retention))
 	differs(transport.FieldExpiration, "expiration", expirationText(h.Expiration), expirationText(w.Expiration))
 	differs(transport.FieldExactlyOnce, "exactly once", h.ExactlyOnceDelivery, w.ExactlyOnceDelivery)
@@ -94,7 +94,7 @@ func backoffText(r *transport.BackoffRange) string {
 	if r == nil {
 		return "none"
 	}
-	return fmt.Sprintf("%s to %s", r.Min, r.Max)
+	return converge.Span(r.Min) + " to " + converge.Span(r.Max)
 }
 
 func deadLetterText(p *transport.DeadLetterPolicy) string {
@@ -123,5 +123,5 @@ func span(d time.Duration) string {
 	if days := d / (24 * time.Hour); d%(24*time.Hour) == 0 && days > 1 {
 		return fmt.Sprintf("%d days", days)
 	}
-	return d.String()
+	return converge.Span(d)
 }

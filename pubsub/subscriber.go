@@ -141,7 +141,7 @@ func (d *subscriber) spec(b *tasks.Binding) tasks.Spec {
 	}
 	s := tasks.Spec{
 		Kind: tasks.KindSubscriber, Name: name, Path: name, Aliases: d.aliases, Timeout: d.timeout(), Payload: d.typ,
-		Subscription: d.subscription, TaskOptions: d.taskOptions, Err: errors.Join(errs...),
+		Subscription: d.subscription, ViaTasks: d.viaTasks, TaskOptions: d.taskOptions, Err: errors.Join(errs...),
 		Handle: func(ctx context.Context, del *transport.Delivery) (any, error) { return d.handle(ctx, b, del) },
 		Resolve: func(app *tasks.App) (any, error) {
 			in, err := d.resolve(app)

@@ -44,7 +44,8 @@ func AllowReplace() SyncOption { return syncOption(func(s *syncing) { s.replace 
 // several places at once: what another was faster with is taken as it is found.
 //
 // Errors: tasks.ErrNoBroker; [ErrNothingToSync] for an App without a name, or without publishers and subscribers;
-// transport.ErrUnsupported for a broker that cannot be managed; tasks.ErrShutdown; [ErrBlocked]; the broker's.
+// transport.ErrUnsupported for a broker that cannot be managed; tasks.ErrShutdown; tasks.ErrInvalid for a nil App;
+// [ErrBlocked]; the broker's.
 func Sync(ctx context.Context, app *tasks.App, opts ...SyncOption) (Plan, error) {
 	s, err := newSyncing(app)
 	if err != nil {
@@ -94,6 +95,9 @@ type syncing struct {
 }
 
 func newSyncing(app *tasks.App) (*syncing, error) {
+	if app == nil {
+		return nil, fmt.Errorf("%w: the App is nil", tasks.ErrInvalid)
+	}
 	cfg := app.Config()
 	if cfg.Broker == nil {
 		return nil, tasks.ErrNoBroker

@@ -166,7 +166,7 @@ func TestSync_SubscriberOfDeadLetters_KeepsThem(t *testing.T) {
 		plan := sync1(t, b, syncDying())
 		b.wantWrites("create subscription orders-dead", "update subscription burial dead_letter_policy ack_deadline_seconds message_retention_duration labels")
 		if got, want := planLine(t, plan, "subscription", "burial"), "[~] subscription burial: updated: no subscriber declares it, and it keeps dead letters: "+
-			"dead letter: hell after 5 -> none; ack deadline: 1m0s -> 10s; retention: 7 days -> 31 days; label typedtasks-app: shop -> none"; got != want {
+			"dead letter: hell after 5 -> none; ack deadline: 1m -> 10s; retention: 7 days -> 31 days; label typedtasks-app: shop -> none"; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 		want := keeper()

@@ -213,8 +213,8 @@ func testSyncOver(t *testing.T, d *syncDriver) {
 	sync("drifted", nil, everything(), append(unchanged,
 		"[~] subscription orders-dead: updated: expiration: 31 days -> never",
 		"[=] subscription mail--dead",
-		"[~] subscription audit: updated: push: none (pulled) -> "+push("audit")+as+"; backoff: none -> 20s to 2m0s; dead letter: none -> orders-dead after 7; "+
-			"ack deadline: 1m0s -> 30s; retention: 7 days -> 3 days; expiration: 31 days -> never; "+
+		"[~] subscription audit: updated: push: none (pulled) -> "+push("audit")+as+"; backoff: none -> 20s to 2m; dead letter: none -> orders-dead after 7; "+
+			"ack deadline: 1m -> 30s; retention: 7 days -> 3 days; expiration: 31 days -> never; "+
 			"label managed-by: none -> typedtasks; label typedtasks-app: none -> shop",
 		"[=] subscription mail",
 		"[~] subscription shop--stats: updated: push: "+stale+" unwrapped -> "+push("Stats")+as+" unwrapped with metadata",

@@ -39,6 +39,7 @@ func TestSync_NothingToGoOn_IsAnError(t *testing.T) {
 		"no name":                   {syncAppNamed(t, "", b, syncAudit()), pubsub.ErrNothingToSync, "Config.Name is empty"},
 		"nothing registered":        {syncApp(t, b), pubsub.ErrNothingToSync, `the App "shop" has neither publishers nor subscribers: register them first`},
 		"tasks alone":               {syncApp(t, b, task), pubsub.ErrNothingToSync, "neither publishers nor subscribers"},
+		"no App":                    {nil, tasks.ErrInvalid, "the App is nil"},
 		"no broker":                 {noBroker, tasks.ErrNoBroker, "Config.Broker"},
 		"a broker without a manage": {syncApp(t, syncOnlyPublishes{}, syncAudit()), transport.ErrUnsupported, "syncOnlyPublishes is no transport.BrokerAdmin"},
 	} {

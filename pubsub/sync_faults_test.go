@@ -88,7 +88,7 @@ func TestSync_PartialFailures_AreToldEachAndTheRestIsDone(t *testing.T) {
 		"[=] topic orders",
 		"[+] topic orders-dead: created",
 		"[!] subscription orders-dead: failed: fault of create subscription orders-dead: the service is down",
-		"[~] subscription audit: updated: dead letter: none -> orders-dead after 5; ack deadline: 1m0s -> 10s",
+		"[~] subscription audit: updated: dead letter: none -> orders-dead after 5; ack deadline: 1m -> 10s",
 		"[!] subscription mail: failed: fault of create subscription mail: the service is down",
 		"[!] subscription stats: failed: fault of update subscription stats: the service is down",
 		"[+] subscription fine: created: pulled",
@@ -148,7 +148,7 @@ func TestSync_Races(t *testing.T) {
 		t.Parallel()
 		b := newSyncBroker(t)
 		b.before["create subscription audit"] = other(b)
-		wantPlan(t, sync1(t, b, syncAudit(pubsub.AckDeadline(time.Minute))), "[+] topic orders: created", "[~] subscription audit: updated: ack deadline: 10s -> 1m0s")
+		wantPlan(t, sync1(t, b, syncAudit(pubsub.AckDeadline(time.Minute))), "[+] topic orders: created", "[~] subscription audit: updated: ack deadline: 10s -> 1m")
 	})
 	t.Run("belongs to another App", func(t *testing.T) {
 		t.Parallel()

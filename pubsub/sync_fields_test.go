@@ -39,7 +39,7 @@ func TestSync_ChangesHaveTheFieldsThatDiffer(t *testing.T) {
 		t.Errorf("what is unchanged has %+v", fields)
 	}
 	b.change("audit", func(s *transport.Subscription) { s.AckDeadline, s.Retry = time.Minute, nil })
-	updated := []plan.Field{{Name: "backoff", From: "none", To: "20s to 2m0s"}, {Name: "ack deadline", From: "1m0s", To: "30s"}}
+	updated := []plan.Field{{Name: "backoff", From: "none", To: "20s to 2m"}, {Name: "ack deadline", From: "1m", To: "30s"}}
 	for _, opts := range [][]pubsub.SyncOption{{pubsub.DryRun()}, nil} {
 		if fields := fieldsIn(t, mustSync(t, syncApp(t, b, settled()), opts...), pubsub.Updated); !reflect.DeepEqual(fields, updated) {
 			t.Errorf("what is updated has %+v, want %+v", fields, updated)

@@ -7,7 +7,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/typedtasks/typedtasks/internal/converge"
 	"github.com/typedtasks/typedtasks/pubsub"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -141,4 +143,27 @@ func TestSync_AppNames_HaveLabelsOfTheirOwn(t *testing.T) {
 			t.Errorf("App %q: %s", name, plan)
 		}
 	}
+}
+
+// What somebody has confirmed is an older look at the broker.
+func TestSync_Confirmed_DestroysNothingElse(t *testing.T) {
+	t.Parallel()
+	b := newSyncBroker(t)
+	sync1(t, b, syncAudit(), syncSub(pubsub.Subscription("mail")), syncSub(pubsub.Subscription("stats"), pubsub.WithName("Stats")))
+	b.change("audit", func(s *transport.Subscription) { s.Ordered = true })
+	b.change("stats", func(s *transport.Subscription) { s.AckDeadline = time.Minute })
+	app := syncApp(t, b, syncAudit(), syncSub(pubsub.Subscription("stats"), pubsub.WithName("Stats")))
+	planned := mustSync(t, app, pubsub.DryRun(), pubsub.AllowReplace())
+	b.add(&transport.Subscription{Name: "late", Topic: "orders", Labels: ourLabels()})
+	b.change("stats", func(s *transport.Subscription) { s.Topic = "visits" })
+	b.wrote()
+	plan, err := pubsub.Sync(converge.WithConfirmed(t.Context(), planned), app, pubsub.AllowReplace())
+	wantSyncError(t, err, pubsub.ErrBlocked, `subscription "late"`, `subscription "stats"`, "not in the plan that was confirmed: sync again")
+	const nothing = "what waits in it is lost (up to 7 days of messages)"
+	wantPlan(t, plan, "[=] topic orders",
+		"[~] subscription audit: replaced: ordering: true -> false; "+nothing,
+		"[!] subscription stats: blocked: not in the plan that was confirmed: sync again",
+		"[!] subscription late: blocked: not in the plan that was confirmed: sync again",
+		"[-] subscription mail: deleted: no subscriber declares it; "+nothing)
+	b.wantWrites("delete subscription audit", "create subscription audit", "delete subscription mail")
 }

@@ -53,16 +53,16 @@ func TestSync_DriftOfOneField_IsUpdatedAloneByMask(t *testing.T) {
 		},
 		"no backoff": {
 			drift: func(s *transport.Subscription) { s.Retry = nil },
-			field: transport.FieldRetry, text: "backoff: none -> 20s to 2m0s",
+			field: transport.FieldRetry, text: "backoff: none -> 20s to 2m",
 		},
 		"another backoff": {
 			drift: func(s *transport.Subscription) { s.Retry.Max = 5 * time.Minute },
-			field: transport.FieldRetry, text: "backoff: 20s to 5m0s -> 20s to 2m0s",
+			field: transport.FieldRetry, text: "backoff: 20s to 5m -> 20s to 2m",
 		},
 		"a backoff that is not asked for": {
 			def:   func() tasks.Definition { return syncAudit() },
 			drift: func(s *transport.Subscription) { s.Retry = &transport.BackoffRange{} },
-			field: transport.FieldRetry, text: "backoff: 10s to 10m0s -> none",
+			field: transport.FieldRetry, text: "backoff: 10s to 10m -> none",
 		},
 		"no dead letters": {
 			drift: func(s *transport.Subscription) { s.DeadLetter = nil },
@@ -88,7 +88,7 @@ func TestSync_DriftOfOneField_IsUpdatedAloneByMask(t *testing.T) {
 		"default ack deadline": {
 			def:   func() tasks.Definition { return syncAudit() },
 			drift: func(s *transport.Subscription) { s.AckDeadline = time.Minute },
-			field: transport.FieldAckDeadline, text: "ack deadline: 1m0s -> 10s",
+			field: transport.FieldAckDeadline, text: "ack deadline: 1m -> 10s",
 		},
 		"retention": {
 			drift: func(s *transport.Subscription) { s.Retention = 0 },
@@ -155,7 +155,7 @@ func TestSync_SeveralDrifts_AreOneUpdate(t *testing.T) {
 	b.wrote()
 	plan := sync1(t, b, syncAudit()) // pushed, which exactly-once delivery is not for
 	b.wantWrites("update subscription audit push_config ack_deadline_seconds enable_exactly_once_delivery labels")
-	wantPlan(t, plan, "[=] topic orders", "[~] subscription audit: updated: push: none (pulled) -> "+syncPush+"; ack deadline: 1m0s -> 10s; "+
+	wantPlan(t, plan, "[=] topic orders", "[~] subscription audit: updated: push: none (pulled) -> "+syncPush+"; ack deadline: 1m -> 10s; "+
 		"exactly once: true -> false; label managed-by: none -> typedtasks; label typedtasks-app: none -> shop")
 }
 

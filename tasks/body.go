@@ -7,30 +7,45 @@ import (
 	"github.com/typedtasks/typedtasks/transport"
 )
 
+// Ran is what became of a task that [App.RunBody] has run.
+type Ran struct {
+	Outcome Outcome // empty where it did not run
+	Result  any     // of OutcomeExecuted; nil for a task without one
+	Reason  error   // of OutcomeDiscarded: "discarded", and what was given to [Discard]
+}
+
 // RunBody runs the task d here and now with a body that is made already, in the App's codec: what Task.Run does, for
-// callers that do not know the payload's type. The result is nil for a task without one. A body that does not decode or
-// validate is a *[DecodeError] or a *[ValidationError], and nothing has run then. Other errors are those of Task.Run;
-// [ErrInvalid] for a definition that is no task.
-func (a *App) RunBody(ctx context.Context, d Definition, body []byte) (any, error) {
+// callers that do not know the payload's type. A body that does not decode or validate is a *[DecodeError] or a
+// *[ValidationError], and nothing has run then. Other errors are those of Task.Run; [ErrInvalid] for a definition that is
+// nil or no task.
+func (a *App) RunBody(ctx context.Context, d Definition, body []byte) (Ran, error) {
 	rt, err := a.routeOf(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	if rt.def == nil {
-		return nil, fmt.Errorf("%w: %s is no task", ErrInvalid, describe(rt.spec))
+	switch {
+	case err != nil && isNil(d):
+		return Ran{}, fmt.Errorf("tasks: run: %w", err)
+	case err != nil:
+		return Ran{}, fmt.Errorf("tasks: %s: %w", d.Spec().Name, err)
+	case rt.def == nil:
+		return Ran{}, fmt.Errorf("tasks: %w: %s is no task", ErrInvalid, describe(rt.spec))
 	}
 	if _, err := a.payloadOf(rt, body); err != nil {
-		return nil, fmt.Errorf("tasks: %s: %w", rt.spec.Name, err)
+		return Ran{}, fmt.Errorf("tasks: %s: %w", rt.spec.Name, err)
 	}
 	header, _ := a.addPropagated(ctx, rt.header, false)
-	return a.runHere(ctx, rt, false, &transport.Delivery{
+	v := a.runHere(ctx, rt, false, &transport.Delivery{
 		Task:    transport.Task{Queue: rt.queue, URL: rt.url, Header: header, Body: body, ETA: a.now(), Timeout: rt.def.timeout, Retry: rt.def.retry},
 		Attempt: 1,
 	})
+	ran := Ran{Outcome: v.outcome, Result: v.result}
+	if v.outcome == OutcomeDiscarded {
+		ran.Reason = v.inert()
+	}
+	return ran, v.forCaller()
 }
 
 // PrepareBody returns the task that [EnqueueBody] would hand to the transport, as far as no middleware changes it, and
-// enqueues nothing. Errors are those that EnqueueBody finds before anything leaves.
+// enqueues nothing. Errors are those that EnqueueBody finds before anything leaves, [ErrInvalid] for a nil definition
+// among them.
 func (a *App) PrepareBody(ctx context.Context, d Definition, body []byte, opts ...EnqueueOption) (*transport.Task, error) {
 	rt, err := a.routeOf(ctx, d)
 	if err != nil {
@@ -47,6 +62,12 @@ func (a *App) PrepareBody(ctx context.Context, d Definition, body []byte, opts .
 
 // routeOf finds d in this App.
 func (a *App) routeOf(ctx context.Context, d Definition) (*route, error) {
+	switch {
+	case a == nil:
+		return nil, errNilApp
+	case isNil(d):
+		return nil, errNilDefinition
+	}
 	if _, err := d.binding().App(a.Context(ctx)); err != nil {
 		return nil, err
 	}

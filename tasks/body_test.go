@@ -36,10 +36,10 @@ func TestRunBody_RunsAsTaskRunDoes(t *testing.T) {
 			return func(ctx context.Context, d *transport.Delivery) (any, error) { wrapped++; return next(ctx, d) }
 		})
 		ctx := tasks.ContextWithHeaders(t.Context(), http.Header{"Traceparent": {"00-1"}})
-		result, err := app.RunBody(ctx, order, []byte(`{"id":7}`))
+		ran, err := app.RunBody(ctx, order, []byte(`{"id":7}`))
 		want := "order mail 00-1 1 " + time.Now().Format(time.TimeOnly) + " 1m0s"
-		if result != 14 || err != nil || strings.Join(got, " ") != want || wrapped != 1 {
-			t.Errorf("%v, %v; the function saw %q, want %q; %d times through middleware", result, err, got, want, wrapped)
+		if ran.Result != 14 || ran.Outcome != tasks.OutcomeExecuted || ran.Reason != nil || err != nil || strings.Join(got, " ") != want || wrapped != 1 {
+			t.Errorf("%v, %v; the function saw %q, want %q; %d times through middleware", ran, err, got, want, wrapped)
 		}
 	})
 }
@@ -49,19 +49,23 @@ func TestRunBody_Outcomes(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		returned error
+		outcome  tasks.Outcome
 		is       error
 		says     string
 	}{
-		{"done", nil, nil, ""},
-		{"discarded", tasks.Discard(errDlv), nil, ""},
-		{"failed", errDlv, errDlv, ""},
-		{"snoozed", tasks.Snooze(time.Minute), nil, "snoozed for 1m0s, but it ran in its caller"},
-		{"retry after", tasks.RetryAfter(time.Minute, errDlv), errDlv, "it ran in its caller"},
+		{"done", nil, tasks.OutcomeExecuted, nil, ""},
+		{"discarded", tasks.Discard(errDlv), tasks.OutcomeDiscarded, nil, ""},
+		{"failed", errDlv, tasks.OutcomeFailed, errDlv, ""},
+		{"snoozed", tasks.Snooze(time.Minute), tasks.OutcomeSnoozed, nil, "snoozed for 1m0s, but it ran in its caller"},
+		{"retry after", tasks.RetryAfter(time.Minute, errDlv), tasks.OutcomeRetryLater, errDlv, "it ran in its caller"},
 	} {
 		task := dlvTask(dlvReturns(c.returned))
-		result, err := dlvApp(t, tasks.Config{}, task).RunBody(t.Context(), task, []byte(`{"id":7}`))
-		if result != nil || (err == nil) != (c.is == nil && c.says == "") || c.is != nil && !errors.Is(err, c.is) {
-			t.Errorf("%s: %v, %v", c.name, result, err)
+		ran, err := dlvApp(t, tasks.Config{}, task).RunBody(t.Context(), task, []byte(`{"id":7}`))
+		if ran.Result != nil || ran.Outcome != c.outcome || (err == nil) != (c.is == nil && c.says == "") || c.is != nil && !errors.Is(err, c.is) {
+			t.Errorf("%s: %+v, %v", c.name, ran, err)
+		}
+		if discarded := c.outcome == tasks.OutcomeDiscarded; discarded != (ran.Reason != nil) || discarded && (!errors.Is(ran.Reason, errDlv) || ran.Reason.Error() != "discarded: "+errDlv.Error() || tasks.OutcomeOf(ran.Reason) != tasks.OutcomeFailed) {
+			t.Errorf("%s: the reason is %v", c.name, ran.Reason)
 		}
 		if c.says != "" {
 			enqSays(t, err, c.says)
@@ -87,7 +91,9 @@ func TestRunBody_Refused_RunsNothing(t *testing.T) {
 		{"empty", "", task, bdyAs[*tasks.DecodeError], "it is empty"},
 		{"does not validate", `{}`, task, bdyAs[*tasks.ValidationError], "tasks: order: payload is not valid: id fails rule required"},
 		{"no task", `{}`, publisher, func(err error) bool { return errors.Is(err, tasks.ErrInvalid) }, `publisher "orders" is no task`},
-		{"not registered", `{}`, stranger, func(err error) bool { return errors.Is(err, tasks.ErrNotRegistered) }, "Register"},
+		{"not registered", `{}`, stranger, func(err error) bool { return errors.Is(err, tasks.ErrNotRegistered) }, "tasks: order: not registered"},
+		{"nil", `{}`, nil, func(err error) bool { return errors.Is(err, tasks.ErrInvalid) }, "the definition is nil"},
+		{"a nil task", `{}`, (*tasks.Task[dlvOrder])(nil), func(err error) bool { return errors.Is(err, tasks.ErrInvalid) }, "the definition is nil"},
 	} {
 		_, err := app.RunBody(t.Context(), c.def, []byte(c.body))
 		if !c.is(err) {
@@ -155,5 +161,31 @@ func TestPrepareBody_Refused(t *testing.T) {
 	}
 	if _, err := app.PrepareBody(t.Context(), task, []byte(`{"id":7}`), tasks.WithID("a/b")); !errors.Is(err, tasks.ErrInvalid) {
 		t.Errorf("a bad option: %v", err)
+	}
+}
+
+func TestBody_NilAppOrDefinition_IsInvalid(t *testing.T) {
+	t.Parallel()
+	task := dlvTask(dlvReturns(nil))
+	app := dlvApp(t, tasks.Config{}, task)
+	var none *tasks.App
+	_, run := none.RunBody(t.Context(), task, nil)
+	_, prepare := none.PrepareBody(t.Context(), task, nil)
+	for _, err := range []error{run, prepare} {
+		if !errors.Is(err, tasks.ErrInvalid) {
+			t.Errorf("no App: %v", err)
+		}
+		enqSays(t, err, "the App is nil")
+	}
+	for _, d := range []tasks.Definition{nil, (*tasks.Task[dlvOrder])(nil)} {
+		_, run := app.RunBody(t.Context(), d, nil)
+		_, prepare := app.PrepareBody(t.Context(), d, nil)
+		_, enqueue := tasks.EnqueueBody(app.Context(t.Context()), d, nil)
+		for _, err := range []error{run, prepare, enqueue} {
+			if !errors.Is(err, tasks.ErrInvalid) {
+				t.Errorf("%T: %v", d, err)
+			}
+			enqSays(t, err, "the definition is nil")
+		}
 	}
 }

@@ -47,9 +47,10 @@ type Spec struct {
 	// of all that were registered with it, but not their Starts. It must not register or list definitions either.
 	Start func(*App) error
 
-	// Of subscribers: the subscription whose messages alone are taken (its id, or the full name; empty: any), and how
-	// they are enqueued where they become tasks.
+	// Of subscribers: the subscription whose messages alone are taken (its id, or the full name; empty: any), whether
+	// each becomes a task, and how they are enqueued where they do.
 	Subscription string
+	ViaTasks     bool
 	TaskOptions  []EnqueueOption
 
 	// Of periodic tasks: whether their scheduler tries a run that failed again. If not, each run is its last attempt.
@@ -166,7 +167,7 @@ func (a *App) encode(d *definition, v any) ([]byte, error) {
 func (d *definition) baseHeader(c Codec) http.Header {
 	h := cloneHeader(d.header, 2)
 	if _, set := h[headerContentType]; !set {
-		h[headerContentType] = []string{contentType(c)}
+		h[headerContentType] = []string{payload.ContentType(c)}
 	}
 	if d.retry != nil {
 		h[headerRetry] = []string{formatRetry(*d.retry)}
@@ -181,16 +182,6 @@ func (d *definition) ownHeader() http.Header {
 		h[headerRetry] = []string{formatRetry(*d.retry)}
 	}
 	return h
-}
-
-func contentType(c Codec) string {
-	if ct, ok := c.(ContentTyper); ok {
-		return ct.ContentType()
-	}
-	if c.Name() == "json" {
-		return "application/json"
-	}
-	return "application/octet-stream"
 }
 
 // isPointer reports whether T is a pointer type.

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -30,6 +31,12 @@ var (
 	// ErrInvalid: an option is out of range or does not go with another; the cause names it.
 	ErrInvalid = transport.ErrInvalid
 )
+
+// errNilApp: the App was not made, most often because the error of NewApp was not looked at.
+var errNilApp = fmt.Errorf("%w: the App is nil", ErrInvalid)
+
+// errNilDefinition: a definition is nil where one is needed.
+var errNilDefinition = fmt.Errorf("%w: the definition is nil", ErrInvalid)
 
 // refusedError is what a delivery gets that came after Shutdown. Brokers in this process look for the method NotTaken
 // of the error itself: they keep the message and count no attempt.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/typedtasks/typedtasks/internal/headers"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -16,7 +17,7 @@ import (
 const (
 	headerID       = "Typedtasks-Id"       // a snoozed task's first id
 	headerAttempts = "Typedtasks-Attempts" // ... and the attempts used before
-	headerRetry    = "Typedtasks-Retry"    // the task's own retry settings
+	headerRetry    = headers.Retry         // the task's own retry settings
 	headerTimeout  = "Typedtasks-Timeout"  // a timeout that differs from the definition's
 	headerNonce    = "Typedtasks-Nonce"    // tells our named task from another's after a lost answer
 
@@ -147,16 +148,8 @@ func checkHeader(key, value string) error {
 // reservedHeader names what Cloud Tasks ignores or replaces, and our own. X-CloudTasks-Projectname is neither:
 // Python services put it on their tasks by themselves.
 func reservedHeader(canonical string) bool {
-	switch canonical {
-	case "Host", "Content-Length", "User-Agent", "Transfer-Encoding", "Connection", "Trailer", "Upgrade", "Te":
-		return true
-	case headerProject:
+	if canonical == headerProject {
 		return false
 	}
-	for _, prefix := range []string{"X-Cloudtasks-", "X-Cloudscheduler", "X-Google-", "X-Appengine-", "Typedtasks-"} {
-		if strings.HasPrefix(canonical, prefix) {
-			return true
-		}
-	}
-	return false
+	return headers.OfScheduler(canonical) || strings.HasPrefix(canonical, "X-Cloudtasks-") || strings.HasPrefix(canonical, "Typedtasks-")
 }

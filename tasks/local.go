@@ -104,7 +104,7 @@ func (a *App) serveLocal(ctx context.Context, d *transport.Delivery, src source)
 	v := a.deliver(ctx, rt, d, src)
 	status, err := v.outcome.status(), v.err
 	if src == inCaller {
-		if err = v.forCaller(rt); err != nil && status < 300 { // snoozed: in the caller that is none
+		if err = v.forCaller(); err != nil && status < 300 { // snoozed: in the caller that is none
 			status = http.StatusInternalServerError
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/typedtasks/typedtasks/internal/lazyctx"
+	"github.com/typedtasks/typedtasks/tasks/plan"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -26,14 +27,15 @@ func (d *definition) run(ctx context.Context, b *Binding, v any) (any, error) {
 		return nil, fmt.Errorf("tasks: %s: %w", d.name, err)
 	}
 	header, _ := app.addPropagated(ctx, rt.header, false)
-	return app.runHere(ctx, rt, false, &transport.Delivery{
+	ended := app.runHere(ctx, rt, false, &transport.Delivery{
 		Task:    transport.Task{Queue: rt.queue, URL: rt.url, Header: header, Body: body, ETA: app.now(), Timeout: d.timeout, Retry: d.retry},
 		Attempt: 1,
 	})
+	return ended.result, ended.forCaller()
 }
 
 // runHere runs a delivery in its caller. queued says that it is one of a task that stays in its queue.
-func (a *App) runHere(ctx context.Context, rt *route, queued bool, del *transport.Delivery) (any, error) {
+func (a *App) runHere(ctx context.Context, rt *route, queued bool, del *transport.Delivery) verdict {
 	timeout := rt.timeout
 	if del.Timeout != 0 {
 		timeout = del.Timeout
@@ -44,8 +46,7 @@ func (a *App) runHere(ctx context.Context, rt *route, queued bool, del *transpor
 	if queued {
 		src = onDemand
 	}
-	v := a.deliver(run, rt, del, src)
-	return v.result, v.forCaller(rt)
+	return a.deliver(run, rt, del, src)
 }
 
 func (d *definition) debug(ctx context.Context, b *Binding, id string) error {
@@ -57,8 +58,7 @@ func (d *definition) debug(ctx context.Context, b *Binding, id string) error {
 	if err != nil {
 		return fmt.Errorf("tasks: debug %s: %w", d.name, err)
 	}
-	_, err = app.runHere(ctx, rt, true, &transport.Delivery{Task: w.Task, Attempt: w.Dispatches + 1})
-	return err
+	return app.runHere(ctx, rt, true, &transport.Delivery{Task: w.Task, Attempt: w.Dispatches + 1}).forCaller()
 }
 
 func (d *definition) delete(ctx context.Context, b *Binding, id string) error {
@@ -92,9 +92,11 @@ func (d *definition) deleteAll(ctx context.Context, b *Binding, opts []DeleteOpt
 	}
 	var (
 		ids     []string
+		done    int // deleted, or found not to be deletable
 		deleted int
 		errs    []error
 	)
+	progress := plan.ProgressFrom(ctx)
 	flush := func() {
 		if len(ids) == 0 {
 			return
@@ -103,7 +105,8 @@ func (d *definition) deleteAll(ctx context.Context, b *Binding, opts []DeleteOpt
 		if !del.countOnly {
 			n, err = deleteEach(ctx, in, del.queue, ids)
 		}
-		deleted += n
+		deleted, done = deleted+n, done+len(ids)
+		progress(done, 0, "task")
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -120,6 +123,9 @@ func (d *definition) deleteAll(ctx context.Context, b *Binding, opts []DeleteOpt
 			if ids = append(ids, w.ID); len(ids) == deleteBatch {
 				flush()
 			}
+		}
+		if del.countOnly {
+			progress(done+len(ids), 0, "task")
 		}
 	}
 	flush()

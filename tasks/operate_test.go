@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/tasks/plan"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -295,6 +296,25 @@ func TestDeleteAll_Failures(t *testing.T) {
 				t.Errorf("deleted %d, %v, want %d, %v", n, err, c.n, c.is)
 			}
 		})
+	}
+}
+
+func TestDeleteAll_TellsProgress(t *testing.T) {
+	t.Parallel()
+	order := dlvTask(dlvReturns(nil))
+	dlvApp(t, tasks.Config{Transport: &dlvQueue{n: 10_500, delete: func([]string) error { return nil }}}, order)
+	var heard [][2]int
+	ctx := plan.WithProgress(t.Context(), func(done, total int, kind string) {
+		if heard = append(heard, [2]int{done, total}); kind != "task" {
+			t.Errorf("it is about a %s", kind)
+		}
+	})
+	if n, err := order.DeleteAll(ctx); n != 10_500 || err != nil || !slices.Equal(heard, [][2]int{{10_000, 0}, {10_500, 0}}) {
+		t.Errorf("deleted %d, %v, heard %v", n, err, heard)
+	}
+	heard = nil
+	if n, err := order.DeleteAll(ctx, tasks.CountOnly()); n != 10_500 || err != nil || len(heard) < n || heard[0] != [2]int{1, 0} || heard[len(heard)-1] != [2]int{n, 0} {
+		t.Errorf("counted %d, %v, heard %d times", n, err, len(heard))
 	}
 }
 

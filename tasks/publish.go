@@ -105,8 +105,11 @@ func failAll(n int, err error) []Result {
 
 // EnqueueBody enqueues a task for d, with a body that is made already: in the App's codec for a task, which it is
 // decoded and validated by first, else in JSON unless d's Spec says another content type. It is what the definitions of
-// sibling packages and the command line stand on. Errors are those of Task.Enqueue.
+// sibling packages and the command line stand on. Errors are those of Task.Enqueue; [ErrInvalid] for a nil definition.
 func EnqueueBody(ctx context.Context, d Definition, body []byte, opts ...EnqueueOption) (Receipt, error) {
+	if isNil(d) {
+		return Receipt{}, errNilDefinition
+	}
 	app, err := d.binding().App(ctx)
 	if err != nil {
 		return Receipt{}, err

@@ -102,10 +102,15 @@ var errGoexit = errors.New("the function ended its goroutine (runtime.Goexit, or
 
 // forCaller is the error that Run and an eager Enqueue return. A directive turns into an ordinary error, so
 // that a function that passes on the error of a task which it ran does not itself snooze.
-func (v verdict) forCaller(rt *route) error {
+func (v verdict) forCaller() error {
 	if v.outcome == OutcomeExecuted || v.outcome == OutcomeDiscarded {
 		return nil
 	}
+	return v.inert()
+}
+
+// inert is the verdict's error without its power over who returns it.
+func (v verdict) inert() error {
 	d, ok := errors.AsType[*directive](v.err)
 	if !ok {
 		return v.err

@@ -37,8 +37,12 @@ func DeleteQueues(names ...string) QueueSyncOption { return deleteQueuesOption(s
 // several places at once.
 //
 // Errors: [ErrNothingToSync] without Config.Queues and DeleteQueues; transport.ErrUnsupported for a transport whose
-// queues cannot be managed, or deleted where that is asked for; [ErrShutdown]; [ErrInvalid]; the transport's.
+// queues cannot be managed, or deleted where that is asked for; [ErrShutdown]; [ErrInvalid] for a nil App, for a name
+// that no queue may have, before anything is changed, and where DeleteQueues refuses one; the transport's.
 func SyncQueues(ctx context.Context, app *App, opts ...QueueSyncOption) (plan.Plan, error) {
+	if app == nil {
+		return plan.Plan{}, fmt.Errorf("tasks: sync queues: %w", errNilApp)
+	}
 	s := &queueSync{app: app, declared: app.cfg.Queues}
 	for _, o := range opts {
 		if o != nil {
@@ -84,6 +88,9 @@ func (s *queueSync) begin() (err error) {
 		return err
 	}
 	if len(s.unwanted) > 0 {
+		if err := checkQueues(s.unwanted); err != nil {
+			return fmt.Errorf("nothing was changed: %w", err)
+		}
 		if s.deleter, err = transport.As[transport.QueueDeleter](s.app.cfg.Transport); err != nil {
 			return err
 		}
@@ -121,9 +128,6 @@ func (s *queueSync) put(ctx context.Context, name string) converge.Outcome {
 
 // delete deletes a queue that nobody uses.
 func (s *queueSync) delete(ctx context.Context, name string) converge.Outcome {
-	if err := transport.CheckQueue(name); err != nil {
-		return converge.Failed("queue", name, fmt.Errorf("%w: %w", ErrInvalid, err))
-	}
 	if why := s.inUse[name]; why != "" {
 		o := converge.One(plan.Blocked, "queue", name, why)
 		o.Err = fmt.Errorf("queue %q is not deleted: %w: %s", name, ErrInvalid, why)
@@ -133,6 +137,9 @@ func (s *queueSync) delete(ctx context.Context, name string) converge.Outcome {
 		return converge.One(plan.Unchanged, "queue", name, "gone")
 	} else if err != nil {
 		return converge.Failed("queue", name, err)
+	}
+	if !converge.MayDestroy(ctx, "queue", name) {
+		return converge.Unconfirmed("queue", name, ErrInvalid)
 	}
 	done := converge.One(plan.Deleted, "queue", name, s.loss(ctx, name))
 	if s.dryRun {
@@ -175,18 +182,23 @@ func (s *queueSync) loss(ctx context.Context, name string) string {
 	return fmt.Sprintf("%d tasks that wait in it are lost", n)
 }
 
-// queuesInUse tells of each queue that the App uses, as far as that is fixed, why.
+// checkQueues tells which names no queue may have.
+func checkQueues(names []string) error {
+	var errs []error
+	for _, name := range names {
+		if err := transport.CheckQueue(name); err != nil {
+			errs = append(errs, fmt.Errorf("%w: %w", ErrInvalid, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// queuesInUse tells of each queue that must stay why.
 func (a *App) queuesInUse() map[string]string {
 	inUse := map[string]string{}
-	t := a.table.Load()
-	for d := range a.Definitions() {
-		r := t.byOwner[d.binding()]
-		if r == nil {
-			continue
-		}
-		s, _ := r.base.over(r.spec.TaskOptions) // checked by Register
-		if queue := or(s.queue, a.cfg.Queue); inUse[queue] == "" {
-			inUse[queue] = describe(r.spec) + " uses it: choose another queue with OnQueue first"
+	for queue, s := range a.queueUses() {
+		if inUse[queue] == "" {
+			inUse[queue] = describe(s) + " uses it: choose another queue with OnQueue first"
 		}
 	}
 	inUse[a.cfg.Queue] = "it is Config.Queue, where tasks go that choose no other"

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/converge"
 	"github.com/typedtasks/typedtasks/tasks/plan"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -83,21 +84,9 @@ func limitText(d time.Duration) string {
 	if d == 0 {
 		return "no limit"
 	}
-	return shortDuration(d)
+	return converge.Span(d)
 }
 
 func backoffText(r transport.RetryConfig) string {
-	return shortDuration(r.MinBackoff) + " to " + shortDuration(r.MaxBackoff)
-}
-
-// shortDuration leaves zero units out: 1h, not 1h0m0s.
-func shortDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	return converge.Span(r.MinBackoff) + " to " + converge.Span(r.MaxBackoff)
 }

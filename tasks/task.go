@@ -74,7 +74,8 @@ func (t *Task[T]) Delete(ctx context.Context, id string) error {
 }
 
 // DeleteAll removes the waiting tasks of this definition from its queue, or from the one that [OnQueue] names,
-// and returns how many. What vanishes meanwhile is no error.
+// and returns how many: all that wait when it runs. What vanishes meanwhile is no error. Thousands take a while: the
+// plan.Progress of ctx hears how many are done with, of a total that is not known.
 func (t *Task[T]) DeleteAll(ctx context.Context, opts ...DeleteOption) (int, error) {
 	return t.definition().deleteAll(ctx, t.binding(), opts)
 }

@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/headers"
 	"github.com/typedtasks/typedtasks/internal/jobs"
+	"github.com/typedtasks/typedtasks/internal/payload"
 	"github.com/typedtasks/typedtasks/schedule"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
@@ -143,7 +145,7 @@ func (o *runOptions) request(t testing.TB, d tasks.Definition, ptr any) *http.Re
 		t.Fatalf("tasktest: %s: the payload does not encode: %v", s.Name, err)
 	}
 	req := o.post(t, cfg, cfg.TasksPath+"/"+s.Path, body)
-	req.Header.Set("Content-Type", contentType(cfg.Codec))
+	req.Header.Set("Content-Type", payload.ContentType(cfg.Codec))
 	maps.Copy(req.Header, s.Header)
 	if s.Kind == tasks.KindPeriodic {
 		o.fromScheduler(t, req.Header, d, cfg, now)
@@ -151,7 +153,7 @@ func (o *runOptions) request(t testing.TB, d tasks.Definition, ptr any) *http.Re
 		o.fromTasks(req.Header, s, cfg, now)
 	}
 	if o.last {
-		req.Header.Set("Typedtasks-Retry", "attempts="+strconv.Itoa(o.attempt))
+		req.Header.Set(headers.Retry, "attempts="+strconv.Itoa(o.attempt))
 	}
 	maps.Copy(req.Header, o.header)
 	return req
@@ -194,17 +196,6 @@ func (o *runOptions) fromScheduler(t testing.TB, h http.Header, d tasks.Definiti
 	}
 	header.Del("Content-Type") // is the payload's
 	maps.Copy(h, header)
-}
-
-// contentType is how package tasks labels what a codec writes.
-func contentType(c tasks.Codec) string {
-	if ct, ok := c.(tasks.ContentTyper); ok {
-		return ct.ContentType()
-	}
-	if c.Name() == "json" {
-		return "application/json"
-	}
-	return "application/octet-stream"
 }
 
 func or(s, fallback string) string {

@@ -28,6 +28,7 @@ type cloud struct {
 	writes []string
 	faults map[string]error // what is done, like "delete job shop--Old" -> why not
 	slow   time.Duration    // that writes take
+	onRead func(what string)
 }
 
 func newCloud() *cloud {
@@ -60,6 +61,9 @@ func (c *cloud) write(ctx context.Context, what string) error {
 
 // read fails a look-up where the test says so.
 func (c *cloud) read(what string) error {
+	if c.onRead != nil {
+		c.onRead(what)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reads++

@@ -24,7 +24,8 @@ type manager struct {
 }
 
 // Command returns the command "tasks" over app, to be added to a root command, or to be one. Definitions that are
-// registered later are seen too. Its flags have no short forms, so that they go with any of the root's.
+// registered later are seen too. Its flags have no short forms, so that they go with any of the root's. Over a nil App
+// each command fails, with tasks.ErrInvalid.
 func Command(app *tasks.App, opts ...Option) *cobra.Command {
 	m := &manager{app: app}
 	for _, o := range opts {
@@ -65,6 +66,9 @@ type call struct {
 // does makes the RunE of a command. noDryRun is why the command has no dry run, empty where it has one.
 func (m *manager) does(noDryRun string, f func(c *call, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
+		if m.app == nil {
+			return failed(fmt.Errorf("%s: %w: the App is nil: give manage.Command the one that tasks.NewApp made", cmd.Name(), tasks.ErrInvalid))
+		}
 		if m.output != outputText && m.output != outputJSON {
 			return usagef("--output %q is neither %s nor %s", m.output, outputText, outputJSON)
 		}

@@ -35,9 +35,8 @@ func (m *manager) taskCompletions() []cobra.Completion {
 }
 
 func (m *manager) completions(kinds ...string) (all []cobra.Completion) {
-	cfg := m.app.Config()
 	for _, d := range m.definitions(kinds...) {
-		all = append(all, cobra.CompletionWithDesc(d.Spec().Name, about(cfg, d)))
+		all = append(all, cobra.CompletionWithDesc(d.Spec().Name, about(m.app.Config(), d)))
 	}
 	return all
 }
@@ -62,6 +61,9 @@ func about(cfg tasks.Config, d tasks.Definition) string {
 }
 
 func (m *manager) queueCompletions() (all []cobra.Completion) {
+	if m.app == nil {
+		return nil
+	}
 	declared := m.app.Config().Queues
 	for _, name := range m.queueNames() {
 		text := "not declared"

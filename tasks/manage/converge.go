@@ -3,8 +3,10 @@ package manage
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/typedtasks/typedtasks/internal/converge"
 	"github.com/typedtasks/typedtasks/pubsub"
 	"github.com/typedtasks/typedtasks/tasks/plan"
 )
@@ -75,7 +77,7 @@ type synced []struct {
 }
 
 // converge syncs sections one after the other; one that fails hinders no other. What could not even be planned is left
-// alone, and fails with the error of its plan.
+// alone, and fails with the error of its plan; and nothing is destroyed that is not in planned, where that is given.
 func (c *call) converge(doing string, dryRun bool, some []syncer, planned synced) synced {
 	done := make(synced, len(some))
 	for i, s := range some {
@@ -84,6 +86,9 @@ func (c *call) converge(doing string, dryRun bool, some []syncer, planned synced
 			continue
 		}
 		ctx, erase := c.progressing(doing)
+		if planned != nil { // things may have changed since
+			ctx = converge.WithConfirmed(ctx, planned[i].plan)
+		}
 		done[i].plan, done[i].err = s.sync(ctx, dryRun)
 		done[i].plan.DryRun = dryRun
 		erase()
@@ -130,10 +135,15 @@ func (s synced) err() error {
 		return nil
 	}
 	cause := errors.Join(causes...)
-	if errors.Is(cause, pubsub.ErrBlocked) {
+	if slices.ContainsFunc(causes, replaceable) {
 		words = append(words, "what can only be replaced is replaced by sync subscriptions --allow-replace")
 	}
 	return &failure{code: codeFailed, text: "sync: " + strings.Join(words, "; "), err: cause}
+}
+
+// replaceable reports whether an error is of what --allow-replace may help with.
+func replaceable(err error) bool {
+	return errors.Is(err, pubsub.ErrBlocked) && !errors.Is(err, converge.ErrUnconfirmed)
 }
 
 // leaves are the errors that a Sync joins.

@@ -32,7 +32,8 @@ func (m *manager) delete() *cobra.Command {
 		Use:     "delete NAME [ID]",
 		Aliases: []string{"discard"},
 		Short:   "Delete waiting tasks: one, or all of a name",
-		Long: "Delete the waiting task of that ID, or all of that NAME that wait in its queue; those of other definitions stay.\n" +
+		Long: "Delete the waiting task of that ID, or all of that NAME that wait in its queue when it runs, those that came since the\n" +
+			"question too; those of other definitions stay.\n" +
 			"ID is the one of its receipt, \"queue/id\" for another queue than the task's own, or Cloud Tasks' full name.",
 		Example: "  tasks delete Welcome 7f3a\n" +
 			"  tasks delete Welcome --min-retries 5    those that have been retried five times or more",
@@ -70,7 +71,7 @@ func (m *manager) delete() *cobra.Command {
 		if doc.Queue = queueOf(c.cfg, d.Spec()); queue != "" {
 			doc.Queue, opts = queue, append(opts, tasks.OnQueue(queue))
 		}
-		return c.deleteAll(task, doc, opts)
+		return c.deleteAll(task, doc, least, opts)
 	})
 	return cmd
 }
@@ -89,18 +90,27 @@ func (c *call) deleteOne(task deleter, doc deleted) error {
 	return c.print(doc, func() string { return oneLine("deleted " + doc.Task + " " + doc.ID) })
 }
 
-func (c *call) deleteAll(task deleter, doc deleted, opts []tasks.DeleteOption) error {
+func (c *call) deleteAll(task deleter, doc deleted, least int, opts []tasks.DeleteOption) error {
+	all := func(doing string, opts ...tasks.DeleteOption) (int, error) {
+		ctx, erase := c.progressing(doing)
+		defer erase()
+		return task.DeleteAll(ctx, opts...)
+	}
 	var err error
 	if c.dryRun || !c.yes {
-		if doc.Deleted, err = task.DeleteAll(c, append(opts, tasks.CountOnly())...); err != nil {
+		if doc.Deleted, err = all("counting", append(opts, tasks.CountOnly())...); err != nil {
 			return err
 		}
 	}
 	if !c.dryRun && (c.yes || doc.Deleted > 0) {
-		if err := c.confirm(fmt.Sprintf("delete %s of %s on queue %s", count(doc.Deleted, "waiting task"), doc.Task, doc.Queue)); err != nil {
+		what := fmt.Sprintf("delete all tasks of %s that wait on queue %s", doc.Task, doc.Queue)
+		if least > 0 {
+			what += fmt.Sprintf(" and have been retried %s or more", count(least, "time"))
+		}
+		if err := c.confirm(fmt.Sprintf("%s (%d now)", what, doc.Deleted)); err != nil {
 			return err
 		}
-		doc.Deleted, err = task.DeleteAll(c, opts...)
+		doc.Deleted, err = all("deleting", opts...)
 	}
 	return errors.Join(err, c.print(doc, func() string {
 		text := fmt.Sprintf("deleted %s of %s on queue %s", count(doc.Deleted, "task"), doc.Task, doc.Queue)

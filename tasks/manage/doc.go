@@ -32,7 +32,9 @@
 // # What destroys
 //
 // A sync that would delete or replace something, delete and queues purge ask first, on a terminal. Where there is none
-// they refuse, unless --yes is given. What would be destroyed is known by then: a sync plans before it asks.
+// they refuse, unless --yes is given. A sync plans before it asks, and destroys nothing that this plan did not tell of: what
+// came since is blocked, for the next sync. delete counts before it asks; it deletes all that wait when it runs, and so
+// does purge.
 //
 // --dry-run changes nothing; commands that have no dry run refuse it. --timeout bounds the whole command, which
 // otherwise takes as long as its context lasts. Signals are the program's: cancel the context that the root is executed
@@ -66,7 +68,7 @@
 //	           (see package plan); the plan, where it was not confirmed
 //	enqueue    {"task", "queue", "id", "eta", "duplicate", "finished", "dry_run"}; a dry run adds "url", "header", "body"
 //	publish    {"publisher", "topic", "id", "dry_run"}
-//	run        {"task", "result", "dry_run"}
+//	run        {"task", "outcome": "executed" or "discarded", "why" it was discarded, "result", "dry_run"}
 //	debug      {"task", "id"}
 //	delete     {"task", "id", "queue", "deleted", "dry_run"}
 //	queues, schedules   {"actions": [{"verb", "kind", "name", "why"}], "dry_run"}; verbs: "paused", "resumed", "purged",

@@ -131,7 +131,8 @@ func (c *call) enqueueBody(d tasks.Definition, body []byte, opts []tasks.Enqueue
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		doc.Queue, doc.ID, doc.ETA, doc.Duplicate, doc.Finished = r.Queue, r.ID, due(r.ETA), r.Duplicate, r.Finished
-		c.noteLocal(transport.As[transport.Backlogger](c.cfg.Transport))
+		_, err = transport.As[transport.Backlogger](c.cfg.Transport)
+		c.noteLocal(err == nil)
 	}
 	return c.print(doc, func() string { return doc.text(c.now()) })
 }
@@ -156,9 +157,9 @@ func (e enqueued) text(now time.Time) string {
 	return oneLine(fmt.Sprintf("enqueued %s on queue %s%s", task, e.Queue, due))
 }
 
-// noteLocal warns of what was put into a transport, or a broker, that keeps it in this process.
-func (c *call) noteLocal(_ transport.Backlogger, err error) {
-	if err == nil {
+// noteLocal warns of what was put into a transport, a broker or a scheduler that keeps it in this process.
+func (c *call) noteLocal(local bool) {
+	if local {
 		c.console.note("note: it is kept in this process, and lost where that ends before it has run")
 	}
 }

@@ -83,25 +83,26 @@ type queueSettings struct {
 	Doublings     int     `json:"max_doublings,omitempty"`
 }
 
-// inventory tells what the App declares. The error says what is wrong with a definition.
-func (m *manager) inventory() (*inventory, error) {
+// inventory tells what the App declares, and when that fires after now. The error says what is wrong with a definition.
+func (m *manager) inventory(now time.Time) (*inventory, error) {
 	cfg := m.app.Config()
 	inv := &inventory{
 		App: cfg.Name, Tasks: []taskItem{}, Publishers: []publisherItem{}, Subscribers: []subscriberItem{},
 		Schedules: []scheduleItem{}, Queues: []queueItem{},
 	}
 	for d := range m.app.Definitions() {
-		if err := inv.add(cfg, d); err != nil {
+		if err := inv.add(cfg, d, now); err != nil {
 			return nil, err
 		}
 	}
+	used := m.app.QueuesInUse()
 	for _, name := range m.queueNames() {
-		inv.Queues = append(inv.Queues, m.queueItem(cfg, name))
+		inv.Queues = append(inv.Queues, queueItemOf(cfg, name, used[name]))
 	}
 	return inv, nil
 }
 
-func (inv *inventory) add(cfg tasks.Config, d tasks.Definition) error {
+func (inv *inventory) add(cfg tasks.Config, d tasks.Definition, now time.Time) error {
 	s := d.Spec()
 	switch s.Kind {
 	case tasks.KindTask:
@@ -123,7 +124,7 @@ func (inv *inventory) add(cfg tasks.Config, d tasks.Definition) error {
 		}
 		inv.Subscribers = append(inv.Subscribers, item)
 	case tasks.KindPeriodic:
-		item, err := scheduleOf(cfg, d)
+		item, err := scheduleOf(cfg, d, now)
 		if err != nil {
 			return err
 		}
@@ -132,7 +133,7 @@ func (inv *inventory) add(cfg tasks.Config, d tasks.Definition) error {
 	return nil
 }
 
-func scheduleOf(cfg tasks.Config, d tasks.Definition) (scheduleItem, error) {
+func scheduleOf(cfg tasks.Config, d tasks.Definition, now time.Time) (scheduleItem, error) {
 	s := d.Spec()
 	job, err := schedule.Describe(cfg, d)
 	if err != nil {
@@ -143,9 +144,9 @@ func scheduleOf(cfg tasks.Config, d tasks.Definition) (scheduleItem, error) {
 		Timeout: timeout(job.Deadline, transport.DefaultJobDeadline), Aliases: s.Aliases, Payload: typeName(s), Path: taskPath(cfg, s),
 	}
 	if p, ok := d.(interface {
-		NextRuns(int) ([]time.Time, error)
+		NextRunsAfter(time.Time, int) ([]time.Time, error)
 	}); ok {
-		runs, err := p.NextRuns(1)
+		runs, err := p.NextRunsAfter(now, 1)
 		if err != nil {
 			return item, err
 		}
@@ -156,13 +157,8 @@ func scheduleOf(cfg tasks.Config, d tasks.Definition) (scheduleItem, error) {
 	return item, nil
 }
 
-func (m *manager) queueItem(cfg tasks.Config, name string) queueItem {
-	item := queueItem{Name: name, text: "not declared"}
-	for _, d := range m.definitions(taskKinds()...) {
-		if s := d.Spec(); queueOf(cfg, s) == name {
-			item.UsedBy = append(item.UsedBy, s.Name)
-		}
-	}
+func queueItemOf(cfg tasks.Config, name string, usedBy []string) queueItem {
+	item := queueItem{Name: name, UsedBy: usedBy, text: "not declared"}
 	if q, ok := cfg.Queues[name]; ok {
 		item.Declared, item.text = true, settingsText(q)
 		item.Settings = &queueSettings{

@@ -47,7 +47,7 @@ func (m *manager) list() *cobra.Command {
 				return usagef("--kind %q is none of %s", kind, strings.Join(listKinds(), ", "))
 			}
 		}
-		inv, err := m.inventory()
+		inv, err := m.inventory(c.now())
 		if err != nil {
 			return err
 		}

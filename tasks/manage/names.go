@@ -16,6 +16,9 @@ func taskKinds() []string { return []string{tasks.KindTask, tasks.KindPeriodic} 
 
 // definitions lists those of some kinds, in the order of registration.
 func (m *manager) definitions(kinds ...string) (defs []tasks.Definition) {
+	if m.app == nil { // completion asks all the same
+		return nil
+	}
 	for d := range m.app.Definitions() {
 		if slices.Contains(kinds, d.Spec().Kind) {
 			defs = append(defs, d)
@@ -127,12 +130,8 @@ func distance(a, b string) int {
 
 // queueNames lists the queues that the code names, sorted.
 func (m *manager) queueNames() []string {
-	cfg := m.app.Config()
-	names := slices.Collect(maps.Keys(cfg.Queues))
-	for _, d := range m.definitions(taskKinds()...) {
-		names = append(names, queueOf(cfg, d.Spec()))
-	}
-	return sortedUnique(names)
+	names := slices.Collect(maps.Keys(m.app.Config().Queues))
+	return sortedUnique(slices.AppendSeq(names, maps.Keys(m.app.QueuesInUse())))
 }
 
 func queueOf(cfg tasks.Config, s tasks.Spec) string {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/tasks/plan"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -118,13 +119,19 @@ func (m *manager) scheduleCommand(use, verb, short string, do func(transport.Job
 		if err != nil {
 			return err
 		}
-		return c.act("schedule", verb, jobs, func(id string) error {
+		_, remote := transport.SchedulerAs[transport.JobDeclarer](c.cfg.Scheduler)
+		started := false
+		err = c.act("schedule", verb, jobs, func(id string) error {
 			if c.dryRun {
 				_, err := admin.Job(c, id)
 				return err
 			}
-			return do(admin, c, id)
+			err := do(admin, c, id)
+			started = started || err == nil && verb == verbStarted
+			return err
 		})
+		c.noteLocal(started && remote == nil)
+		return err
 	})
 	return cmd
 }
@@ -132,8 +139,14 @@ func (m *manager) scheduleCommand(use, verb, short string, do func(transport.Job
 // act does something with each of several resources, and prints what became of them. One that fails hinders no other.
 func (c *call) act(kind, verb string, names []string, do func(name string) error) error {
 	doc := actions{Actions: []action{}, DryRun: c.dryRun}
+	doing := strings.TrimSuffix(verb, "ed") + "ing"
+	if c.dryRun {
+		doing = "looking up"
+	}
+	ctx, erase := c.progressing(doing)
+	progress := plan.ProgressFrom(ctx)
 	var errs []error
-	for _, name := range names {
+	for i, name := range names {
 		if c.Err() != nil {
 			errs = append(errs, fmt.Errorf("%s %s was not begun: %w", kind, name, c.Err()))
 			break
@@ -144,7 +157,9 @@ func (c *call) act(kind, verb string, names []string, do func(name string) error
 			errs = append(errs, err)
 		}
 		doc.Actions = append(doc.Actions, a)
+		progress(i+1, len(names), kind)
 	}
+	erase()
 	return errors.Join(append(errs, c.print(doc, doc.text))...)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/typedtasks/typedtasks/internal/payload"
 	"github.com/typedtasks/typedtasks/schedule"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
@@ -78,13 +79,16 @@ func (f *dataFlag) body(c *call, d tasks.Definition) ([]byte, error) {
 		if !isEmpty(s.Payload) {
 			return nil, usagef("%s needs a payload: pass it with --data%s", s.Name, like(s.Payload))
 		}
+		if err := c.app.Validate(target(s.Payload)); err != nil { // it may refuse by what is not in it
+			return nil, fmt.Errorf("%s: %w", s.Name, usageOf(err))
+		}
 		return nil, nil
 	}
 	v, err := c.decode(s, data)
 	if err != nil {
 		return nil, err
 	}
-	return encode(c.cfg.Codec, v)
+	return payload.Encode(c.cfg.Codec, v)
 }
 
 // decode is a payload typed by hand: what its type has no field for is taken for a mistake.
@@ -111,21 +115,11 @@ func isEmpty(t reflect.Type) bool { return t.Kind() == reflect.Struct && t.NumFi
 
 // like is an example of a payload of type t, empty where none can be made.
 func like(t reflect.Type) string {
-	body, err := encode(tasks.JSONCodec{}, target(t))
+	body, err := payload.Encode(tasks.JSONCodec{}, target(t))
 	if err != nil || len(body) > 500 {
 		return ""
 	}
 	return fmt.Sprintf(", like '%s'", body)
-}
-
-// encode keeps a payload's own methods from ending the program.
-func encode(codec tasks.Codec, v any) (body []byte, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the %s codec panicked: %v", codec.Name(), p)
-		}
-	}()
-	return codec.Marshal(v)
 }
 
 // pairs parses flags like K=V. A key that comes twice is a mistake.

@@ -38,7 +38,11 @@ func (p *progress) report(done, total int, kind string) {
 		return
 	}
 	p.show, p.displayed = now.Add(progressEvery), true
-	fmt.Fprintf(p.w, "%s%s: %d of %s", eraseLine, p.what, done, count(total, oneLine(kind)))
+	far := fmt.Sprintf("%d of %s", done, count(total, oneLine(kind)))
+	if total == 0 {
+		far = count(done, oneLine(kind)) + " so far"
+	}
+	fmt.Fprintf(p.w, "%s%s: %s", eraseLine, p.what, far)
 }
 
 func (p *progress) erase() {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/typedtasks/typedtasks/internal/payload"
 	"github.com/typedtasks/typedtasks/pubsub"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
@@ -81,7 +82,7 @@ func (c *call) fillMessage(d tasks.Definition, data *dataFlag, msg *transport.Me
 		if keyed, ok := v.(interface{ OrderingKey() string }); ok && msg.OrderingKey == "" {
 			msg.OrderingKey = keyed.OrderingKey()
 		}
-		if msg.Data, err = encode(is.Codec, v); err != nil {
+		if msg.Data, err = payload.Encode(is.Codec, v); err != nil {
 			return err
 		}
 		msg.Data = bytes.Clone(msg.Data) // a codec may have kept it
@@ -102,7 +103,8 @@ func (c *call) publishMessage(d tasks.Definition, msg *transport.Message) error 
 		if doc.ID, err = c.app.PublishMessage(c, msg); err != nil {
 			return fmt.Errorf("%s: %w", doc.Publisher, err)
 		}
-		c.noteLocal(transport.BrokerAs[transport.Backlogger](c.cfg.Broker))
+		_, err = transport.BrokerAs[transport.Backlogger](c.cfg.Broker)
+		c.noteLocal(err == nil)
 	}
 	return c.print(doc, func() string {
 		if doc.DryRun {

@@ -7,13 +7,17 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/typedtasks/typedtasks/tasks"
 )
 
 // ran is the document of run.
 type ran struct {
-	Task   string          `json:"task"`
-	Result json.RawMessage `json:"result,omitempty"`
-	DryRun bool            `json:"dry_run"`
+	Task    string          `json:"task"`
+	Outcome tasks.Outcome   `json:"outcome,omitempty"` // none of a dry run
+	Why     string          `json:"why,omitempty"`     // it was discarded
+	Result  json.RawMessage `json:"result,omitempty"`
+	DryRun  bool            `json:"dry_run"`
 }
 
 // debugged is the document of debug.
@@ -52,15 +56,21 @@ func (m *manager) run() *cobra.Command {
 			}
 			return c.print(doc, func() string { return oneLine("dry run, nothing was run: the payload of " + doc.Task + " is valid") })
 		}
-		result, err := c.app.RunBody(c, d, body)
+		is, err := c.app.RunBody(c, d, body)
 		if err != nil {
 			return fmt.Errorf("%s: %w", doc.Task, err)
 		}
-		if result != nil {
-			doc.Result = resultJSON(result)
+		if doc.Outcome = is.Outcome; is.Reason != nil {
+			doc.Why = is.Reason.Error()
+		}
+		if is.Result != nil {
+			doc.Result = resultJSON(is.Result)
 		}
 		return c.print(doc, func() string {
-			if doc.Result == nil {
+			switch {
+			case doc.Why != "":
+				return oneLine(doc.Task + ": " + doc.Why)
+			case doc.Result == nil:
 				return oneLine(doc.Task + ": done")
 			}
 			text, err := jsonText(doc.Result)

@@ -10,6 +10,7 @@ import (
 	"github.com/typedtasks/typedtasks/schedule"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/tasks/plan"
+	"github.com/typedtasks/typedtasks/transport"
 )
 
 // syncer makes one kind of resource what the code says.
@@ -59,7 +60,14 @@ func (m *manager) syncQueues(f *syncFlags) *cobra.Command {
 	}
 	cmd.Flags().StringArrayVar(&names, "delete", nil, "delete the queue of this `name`, which the code must not use (repeatable)")
 	completeFlag(cmd, "delete", cobra.NoFileCompletions)
-	cmd.RunE = m.does("", func(c *call, _ []string) error { return c.syncSome(f, true, c.queueSyncer(names)) })
+	cmd.RunE = m.does("", func(c *call, _ []string) error {
+		for _, name := range names {
+			if err := transport.CheckQueue(name); err != nil {
+				return usagef("--delete: %w", err)
+			}
+		}
+		return c.syncSome(f, true, c.queueSyncer(names))
+	})
 	return cmd
 }
 

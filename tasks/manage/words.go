@@ -7,22 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/converge"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
 // span is a duration that is written without its zeros: 10m, not 10m0s.
 type span time.Duration
 
-func (s span) String() string {
-	text := time.Duration(s).String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
+func (s span) String() string { return converge.Span(time.Duration(s)) }
 
 // MarshalText makes it a string in JSON.
 func (s span) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
@@ -71,18 +63,29 @@ func when(t, now time.Time) string {
 	return t.Format("Mon 2006-01-02 15:04 MST") + " (" + fromNow(t.Sub(now)) + ")"
 }
 
-// fromNow is a duration as people say it, in its two largest units.
+// fromNow says how far away a time is: "in 2h", "5m ago".
 func fromNow(d time.Duration) string {
+	switch {
+	case d.Round(time.Second) == 0:
+		return "now"
+	case d < 0:
+		return roughly(-d) + " ago"
+	}
+	return "in " + roughly(d)
+}
+
+// roughly is a duration as people say it, in its two largest units.
+func roughly(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
 	case d < time.Minute:
-		return "in " + span(d.Round(time.Second)).String()
+		return span(d.Round(time.Second)).String()
 	case d < day:
-		return "in " + span(d.Truncate(time.Minute)).String()
+		return span(d.Truncate(time.Minute)).String()
 	}
 	days, hours := d/day, d%day/time.Hour
 	if hours == 0 || days >= 7 {
-		return "in " + count(int(days), "day")
+		return count(int(days), "day")
 	}
-	return fmt.Sprintf("in %s %dh", count(int(days), "day"), hours)
+	return fmt.Sprintf("%s %dh", count(int(days), "day"), hours)
 }

@@ -116,7 +116,7 @@ func TestEnqueue_OtherCodecs_AndPayloadsOfAllKinds(t *testing.T) {
 			{[]string{"list", "--data", `["a"]`}, 0, `"body": "]\"a\"["`},
 			{[]string{"number"}, 2, "number needs a payload: pass it with --data, like '0'"},
 			{[]string{"secret"}, 2, "secret needs a payload: pass it with --data\n"},
-			{[]string{"secret", "--data", `{"Name":""}`}, 1, "the reverse codec panicked"},
+			{[]string{"secret", "--data", `{"Name":""}`}, 1, "reverse codec: panic: "},
 			{[]string{"Welcome", "--data", "null"}, 2, "payload is not valid"},
 		} {
 			run(t, app, append([]string{"enqueue", "--dry-run", "--output", "json"}, x.args...)...).want(t, x.code, x.says)
@@ -219,7 +219,8 @@ func TestRun_Outcomes(t *testing.T) {
 			says    string
 		}{
 			{nil, 0, "Sweep: done"},
-			{tasks.Discard(errCloud), 0, "Sweep: done"},
+			{tasks.Discard(errCloud), 0, "Sweep: discarded: the cloud says no\n"},
+			{tasks.Discard(nil), 0, "Sweep: discarded\n"},
 			{errCloud, 1, "Error: Sweep: the cloud says no\n"},
 			{tasks.Snooze(time.Minute), 1, "Error: Sweep: snoozed for 1m0s, but it ran in its caller\n"},
 			{tasks.RetryAfter(time.Minute, errCloud), 1, "it ran in its caller"},
@@ -231,6 +232,8 @@ func TestRun_Outcomes(t *testing.T) {
 				t.Errorf("ran %q, printed %q", s.ran, e.out)
 			}
 		}
+		s.returns = tasks.Discard(errCloud)
+		run(t, s.app, "run", "Sweep", "--output", "json").want(t, 0, `"outcome": "discarded"`, `"why": "discarded: the cloud says no"`)
 		s.ran, s.returns = nil, nil
 		run(t, s.app, "run", "Nightly").want(t, 0)
 		run(t, s.app, "run", "Nightly", "--data", `{"days": 7}`).want(t, 0)
@@ -323,13 +326,13 @@ func TestDelete_AsksWithTheCount(t *testing.T) {
 			run(t, s.app, "enqueue", "Welcome", "--data", ana, "--id", id, "--in", "1h").want(t, 0)
 		}
 		s.written()
-		onTerminal("n\n").run(t, s.app, "delete", "Welcome").want(t, 3, "delete 3 waiting tasks of Welcome on queue mail? [y/N] ")
+		onTerminal("n\n").run(t, s.app, "delete", "Welcome").want(t, 3, "delete all tasks of Welcome that wait on queue mail (3 now)? [y/N] ")
 		onTerminal("n\n").run(t, s.app, "delete", "Welcome", "a").want(t, 3, "delete task a of Welcome? [y/N] ")
 		if got := s.written(); len(got) > 0 {
 			t.Errorf("wrote %q", got)
 		}
 		onTerminal("y\n").run(t, s.app, "delete", "SendWelcome", "mail/a").want(t, 0, "deleted Welcome mail/a\n")
-		onTerminal("y\n").run(t, s.app, "delete", "Welcome").want(t, 0, "delete 2 waiting tasks", "deleted 2 tasks of Welcome on queue mail\n")
+		onTerminal("y\n").run(t, s.app, "delete", "Welcome").want(t, 0, "(2 now)", "deleted 2 tasks of Welcome on queue mail\n")
 		s.faults["list tasks of mail"] = errCloud
 		run(t, s.app, "delete", "Welcome").want(t, 1, "the cloud says no")
 		e := run(t, s.app, "delete", "Welcome", "--yes")

@@ -3,12 +3,12 @@ package plan
 import "context"
 
 // Progress hears of each resource that is done with, from several goroutines but one at a time: how many of a phase's
-// resources are, and of how many.
+// resources are, and of how many; a total of 0 is not known. kind is what they are, in the singular.
 type Progress func(done, total int, kind string)
 
 type progressKey struct{}
 
-// WithProgress returns a ctx under which what plans reports its progress to f.
+// WithProgress returns a ctx under which what takes a while reports its progress to f: the Syncs, and DeleteAll of tasks.
 func WithProgress(ctx context.Context, f Progress) context.Context {
 	return context.WithValue(ctx, progressKey{}, f)
 }
