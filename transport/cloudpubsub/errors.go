@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -16,7 +15,7 @@ import (
 // failed makes an error of what a call about a resource answered. The kind follows from the gRPC code; role is what
 // the caller may lack.
 func (b *Broker) failed(ctx context.Context, op, resource, role string, err error) error {
-	e := &transport.Error{Op: op, Resource: resource, Err: b.unanswered(gcp.Ended(ctx, err))}
+	e := &transport.Error{Op: op, Resource: resource, Err: b.emulator.Unanswered(ctx, err, b.link.cause())}
 	switch status.Code(err) {
 	case codes.NotFound:
 		e.Kind = transport.KindNotFound
@@ -38,43 +37,6 @@ func invalid(op, resource string, err error) error {
 
 func closedError(op, resource string) error {
 	return &transport.Error{Op: op, Resource: resource, Kind: transport.KindClosed}
-}
-
-// unanswered adds to an error that is about time, or says that nobody is there, who did not answer and why. Google's
-// client tries again until its caller's time is up, and then tells nothing else.
-func (b *Broker) unanswered(err error) error {
-	code := status.Code(err)
-	if code != codes.Unavailable && code != codes.DeadlineExceeded && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	e := unansweredError{err: err, emulator: b.emulator}
-	if cause := b.link.away.Load(); cause != nil {
-		e.cause = *cause
-	}
-	if e.cause == nil && (e.emulator.Text == "" || errors.Is(err, context.Canceled)) {
-		return err
-	}
-	return e
-}
-
-type unansweredError struct {
-	err, cause error // cause may be nil
-	emulator   gcp.Value
-}
-
-func (e unansweredError) Error() string {
-	s := e.err.Error() + e.emulator.AtEmulator()
-	if e.cause != nil && !strings.Contains(s, e.cause.Error()) {
-		s += "; the last answer was: " + e.cause.Error()
-	}
-	return s
-}
-
-func (e unansweredError) Unwrap() []error {
-	if e.cause == nil {
-		return []error{e.err}
-	}
-	return []error{e.err, e.cause}
 }
 
 // The roles that calls need.

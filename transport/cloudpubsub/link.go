@@ -133,6 +133,14 @@ func (l *link) unary(ctx context.Context, method string, req, reply any, cc *grp
 	return err
 }
 
+// cause is why nobody is there; nil where somebody is.
+func (l *link) cause() error {
+	if err := l.away.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 func (l *link) pull(subscription string) *pull {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -46,6 +46,7 @@ func WithoutOIDC() Option {
 
 // WithEndpoint talks to an emulator at host:port, in plaintext and without credentials. Project and service account
 // then default to "emulator" and an account of that project. Default: PUBSUB_EMULATOR_HOST; without it, Pub/Sub.
+// Where the emulator refuses connections, a call looks for it for 3 s, and then gives up; a Receive goes on.
 func WithEndpoint(hostport string) Option {
 	return setting(func(s *settings) { s.Endpoint = gcp.Value{Text: hostport, Source: "WithEndpoint"} })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 
@@ -38,8 +39,10 @@ func resolve(ctx context.Context, opts []Option) (*settings, error) {
 }
 
 func (s *settings) dialOptions(l *link) []option.ClientOption {
-	return s.DialOptions(
+	// What a Receive sends is the client's affair: it has its own patience.
+	opts := s.Watching(pubsubpb.Subscriber_Acknowledge_FullMethodName, pubsubpb.Subscriber_ModifyAckDeadline_FullMethodName)
+	return s.DialOptions(append(opts,
 		option.WithGRPCDialOption(grpc.WithChainUnaryInterceptor(l.unary)),
 		option.WithGRPCDialOption(grpc.WithChainStreamInterceptor(l.stream)),
-	)
+	)...)
 }

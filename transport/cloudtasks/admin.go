@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
-	"github.com/typedtasks/typedtasks/internal/gcp"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -107,14 +106,12 @@ func (t *Transport) RunNow(ctx context.Context, queue, id string) error {
 	return nil
 }
 
-func (t *Transport) administer(ctx context.Context, op, queue string, do func(context.Context, string) error) error {
+func (t *Transport) administer(ctx context.Context, op, queue string, f func(context.Context, string) error) error {
 	q, err := t.open(op, queue)
 	if err != nil {
 		return err
 	}
-	c, cancel := gcp.Capped(ctx, CallTimeout)
-	defer cancel()
-	if err := do(c, q.name); err != nil {
+	if err := do(ctx, func(ctx context.Context) error { return f(ctx, q.name) }); err != nil {
 		return t.failed(ctx, op, queue, "", transport.KindQueueMissing, err)
 	}
 	return nil

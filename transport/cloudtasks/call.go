@@ -16,10 +16,20 @@ import (
 const CallTimeout = 20 * time.Second
 
 // call makes one call, capped.
-func call[Q, R any](ctx context.Context, f func(context.Context, Q, ...gax.CallOption) (R, error), req Q) (R, error) {
-	c, cancel := gcp.Capped(ctx, CallTimeout)
+func call[Q, R any](ctx context.Context, f func(context.Context, Q, ...gax.CallOption) (R, error), req Q) (resp R, err error) {
+	err = do(ctx, func(ctx context.Context) error {
+		resp, err = f(ctx, req)
+		return err
+	})
+	return resp, err
+}
+
+// do calls f for one call, which it caps. Where the cap ends it, the error tells of the attempt before.
+func do(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := gcp.Capped(ctx, CallTimeout)
 	defer cancel()
-	return f(c, req)
+	ctx, told := gcp.Watch(ctx)
+	return told(f(ctx))
 }
 
 // atOnce calls f for 0 to n-1, up to most at a time, and returns when all are done.

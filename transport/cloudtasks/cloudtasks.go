@@ -65,6 +65,7 @@ type Transport struct {
 	audience string
 	backup   string // empty: the queue's own
 	inFlight int
+	emulator gcp.Value // host:port, and what said so; empty: none
 
 	closed       atomic.Bool
 	noCreates    atomic.Bool // the server has no BatchCreateTasks
@@ -97,12 +98,15 @@ func New(ctx context.Context, opts ...Option) (*Transport, error) {
 		audience: s.audience,
 		backup:   s.backup.Text,
 		inFlight: s.inFlight,
+		emulator: s.Endpoint,
 	}
 	if t.client == nil {
 		if t.client, err = apiv2.NewClient(ctx, s.dialOptions()...); err != nil {
 			return nil, gcp.NotConnected(driver(), err)
 		}
 		t.owned = true
+	} else {
+		t.emulator = gcp.Value{} // the client leads where it leads
 	}
 	return t, nil
 }

@@ -8,7 +8,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/typedtasks/typedtasks/internal/gcp"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -47,9 +46,10 @@ func (t *Transport) deleteOne(ctx context.Context, queue, id string) error {
 	if err != nil {
 		return err
 	}
-	c, cancel := gcp.Capped(ctx, CallTimeout)
-	defer cancel()
-	if err := t.client.DeleteTask(c, &cloudtaskspb.DeleteTaskRequest{Name: q.tasks + id}); err != nil {
+	err = do(ctx, func(ctx context.Context) error {
+		return t.client.DeleteTask(ctx, &cloudtaskspb.DeleteTaskRequest{Name: q.tasks + id})
+	})
+	if err != nil {
 		return t.failed(ctx, transport.OpDelete, queue, id, t.whatIsMissing(ctx, q, err), err)
 	}
 	return nil

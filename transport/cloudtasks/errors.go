@@ -16,7 +16,7 @@ import (
 // failed makes an error of what a call about a queue or one of its tasks answered. The kind follows from the
 // gRPC code; notFound is what NotFound means to this call.
 func (t *Transport) failed(ctx context.Context, op, queue, id string, notFound transport.Kind, err error) error {
-	e := &transport.Error{Op: op, Queue: queue, ID: id, Err: gcp.Ended(ctx, err)}
+	e := &transport.Error{Op: op, Queue: queue, ID: id, Err: t.emulator.Unanswered(ctx, err, nil)}
 	var unknown *unknownError
 	var uncreated *uncreatedError
 	switch code := status.Code(err); {

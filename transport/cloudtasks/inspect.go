@@ -7,7 +7,6 @@ import (
 	"cloud.google.com/go/cloudtasks/apiv2/cloudtaskspb"
 	"google.golang.org/api/iterator"
 
-	"github.com/typedtasks/typedtasks/internal/gcp"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -35,7 +34,11 @@ func (t *Transport) All(ctx context.Context, queue string) iter.Seq2[*transport.
 		}
 		for token, more := "", true; more; more = token != "" {
 			var page []*cloudtaskspb.Task
-			if page, token, err = t.page(ctx, q, token); err != nil {
+			err := do(ctx, func(ctx context.Context) (err error) {
+				page, token, err = t.page(ctx, q, token)
+				return err
+			})
+			if err != nil {
 				yield(nil, t.failed(ctx, transport.OpList, queue, "", transport.KindQueueMissing, err))
 				return
 			}
@@ -50,8 +53,6 @@ func (t *Transport) All(ctx context.Context, queue string) iter.Seq2[*transport.
 
 // page reads one page. Google's iterator would read all of them on one context.
 func (t *Transport) page(ctx context.Context, q *queue, token string) (page []*cloudtaskspb.Task, next string, err error) {
-	ctx, cancel := gcp.Capped(ctx, CallTimeout)
-	defer cancel()
 	it := t.client.ListTasks(ctx, &cloudtaskspb.ListTasksRequest{Parent: q.name, PageToken: token, ResponseView: cloudtaskspb.Task_BASIC})
 	for {
 		p, err := it.Next()

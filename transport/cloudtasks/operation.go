@@ -114,9 +114,7 @@ func await(ctx context.Context, op operation, poll func(context.Context) error) 
 		if err := gcp.Pause(ctx, delay); err != nil {
 			return &unknownError{op.Name(), err}
 		}
-		c, cancel := gcp.Capped(ctx, CallTimeout)
-		err := poll(c)
-		cancel()
+		err := do(ctx, poll)
 		switch {
 		case op.Done():
 			return err

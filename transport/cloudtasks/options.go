@@ -50,7 +50,8 @@ func WithBackupQueue(id string) Option {
 
 // WithEndpoint talks to an emulator at host:port, in plaintext and without credentials. Project, location and
 // service account then default to "emulator", "local" and an account of that project. Default:
-// CLOUD_TASKS_EMULATOR_HOST; without it, Cloud Tasks.
+// CLOUD_TASKS_EMULATOR_HOST; without it, Cloud Tasks. Where the emulator refuses
+// connections, a call looks for it for 3 s, and then gives up.
 func WithEndpoint(hostport string) Option {
 	return setting(func(s *settings) { s.Endpoint = gcp.Value{Text: hostport, Source: "WithEndpoint"} })
 }

@@ -40,5 +40,5 @@ func resolve(ctx context.Context, opts []Option) (*settings, error) {
 }
 
 func (s *settings) dialOptions() []option.ClientOption {
-	return s.DialOptions(option.WithGRPCConnectionPool(s.pool))
+	return s.DialOptions(append(s.Watching(), option.WithGRPCConnectionPool(s.pool))...)
 }

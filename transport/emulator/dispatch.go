@@ -60,8 +60,8 @@ func (d *dispatcher) dispatch(ctx context.Context, t *transport.Delivery) (statu
 	began := time.Now()
 	status, retryAfter, err = d.send(ctx, t)
 	if d.log.Enabled(ctx, slog.LevelDebug) {
-		d.log.Debug("task dispatched", "queue", t.Queue, "task", t.ID, "attempt", t.Attempt, "url", t.URL,
-			"status", status, "took", time.Since(began), "error", err)
+		d.log.Debug("task dispatched", said("queue", t.Queue, "task", t.ID, "attempt", t.Attempt, "url", t.URL,
+			"status", status, "took", time.Since(began), "error", err)...)
 	} else if status < 200 || status > 299 {
 		d.warn.log(d.log, "attempt failed", "queue", t.Queue, "task", t.ID, "attempt", t.Attempt, "url", t.URL, "status", status, "error", err)
 	}

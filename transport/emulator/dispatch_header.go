@@ -5,11 +5,11 @@ import (
 	"net/http"
 	"net/textproto"
 	"strconv"
-	"strings"
 	"time"
 
 	"cloud.google.com/go/cloudtasks/apiv2/cloudtaskspb"
 
+	"github.com/typedtasks/typedtasks/internal/headers"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -28,12 +28,12 @@ const (
 // setHeaders sets a delivery's headers: the task's own, what its queue overrides, and those of the service.
 func setHeaders(h http.Header, t *transport.Delivery, over *cloudtaskspb.HttpTarget) {
 	for name, values := range t.Header {
-		if !isReserved(name) {
+		if !headers.OfTasks(name) {
 			h[name] = values
 		}
 	}
 	for _, o := range over.GetHeaderOverrides() {
-		if name := textproto.CanonicalMIMEHeaderKey(o.GetHeader().GetKey()); !isReserved(name) {
+		if name := textproto.CanonicalMIMEHeaderKey(o.GetHeader().GetKey()); !headers.OfTasks(name) {
 			h[name] = []string{o.GetHeader().GetValue()}
 		}
 	}
@@ -47,26 +47,6 @@ func setHeaders(h http.Header, t *transport.Delivery, over *cloudtaskspb.HttpTar
 		h[headerPreviousResponse] = []string{strconv.Itoa(t.PreviousResponse)}
 		h[headerRetryReason] = []string{""} // as it was recorded
 	}
-}
-
-// isReserved tells whether the service ignores or replaces a header that a sender set. Others that begin with
-// X-CloudTasks- are sent: services have put their own there.
-func isReserved(canonical string) bool {
-	switch canonical {
-	case "X-Cloudtasks-Queuename", "X-Cloudtasks-Taskname", "X-Cloudtasks-Taskretrycount", "X-Cloudtasks-Taskexecutioncount",
-		"X-Cloudtasks-Tasketa", "X-Cloudtasks-Taskpreviousresponse", "X-Cloudtasks-Taskretryreason":
-		return true
-	}
-	return isGoogles(canonical)
-}
-
-// isGoogles tells whether any service of Google's ignores or replaces a header that a sender set.
-func isGoogles(canonical string) bool {
-	switch canonical {
-	case "Host", "Content-Length", userAgentHeader, "Connection", "Transfer-Encoding", "Trailer", "Upgrade", "Te":
-		return true
-	}
-	return strings.HasPrefix(canonical, "X-Google-") || strings.HasPrefix(canonical, "X-Appengine-")
 }
 
 // epoch writes a time as seconds with six decimals.

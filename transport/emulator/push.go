@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/headers"
 	"github.com/typedtasks/typedtasks/internal/pushwire"
 	"github.com/typedtasks/typedtasks/internal/serving"
 	"github.com/typedtasks/typedtasks/transport"
@@ -44,8 +45,8 @@ func (p *pusher) push(ctx context.Context, s *transport.Subscription, m *transpo
 		err = fmt.Errorf("the endpoint answered %d", status)
 	}
 	if p.log.Enabled(ctx, slog.LevelDebug) {
-		p.log.Debug("message pushed", "subscription", s.Name, "message", m.ID, "attempt", m.DeliveryAttempt, "url", s.Push.Endpoint,
-			"status", status, "took", time.Since(began), "error", err)
+		p.log.Debug("message pushed", said("subscription", s.Name, "message", m.ID, "attempt", m.DeliveryAttempt, "url", s.Push.Endpoint,
+			"status", status, "took", time.Since(began), "error", err)...)
 	} else if err != nil {
 		p.warn.log(p.log, "push failed", "subscription", s.Name, "message", m.ID, "attempt", m.DeliveryAttempt, "url", s.Push.Endpoint,
 			"status", status, "error", err)
@@ -97,7 +98,7 @@ func (p *pusher) request(ctx context.Context, to *transport.PushConfig, m *trans
 		return nil, err
 	}
 	for name, values := range header {
-		if !isReserved(name) {
+		if !headers.OfTasks(name) {
 			req.Header[name] = values
 		}
 	}

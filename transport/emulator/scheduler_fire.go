@@ -46,8 +46,8 @@ func (r *jobRunner) fire(ctx context.Context, spec *transport.Job, run jobs.Run)
 	r.settle(j, outcome)
 	err := status.FromProto(outcome).Err()
 	if r.log.Enabled(ctx, slog.LevelDebug) {
-		r.log.Debug("job attempted", "job", pb.Name, "attempt", run.Attempt, "planned", run.Planned, "by_hand", run.ByHand,
-			"to", destination(pb), "took", time.Since(began), "error", err)
+		r.log.Debug("job attempted", said("job", pb.Name, "attempt", run.Attempt, "planned", run.Planned, "by_hand", run.ByHand,
+			"to", destination(pb), "took", time.Since(began), "error", err)...)
 	} else if err != nil {
 		r.warn.log(r.log, "attempt failed", "job", pb.Name, "attempt", run.Attempt, "to", destination(pb), "error", err)
 	}

@@ -3,11 +3,11 @@ package emulator
 import (
 	"net/http"
 	"net/textproto"
-	"strings"
 	"time"
 
 	"cloud.google.com/go/scheduler/apiv1/schedulerpb"
 
+	"github.com/typedtasks/typedtasks/internal/headers"
 	"github.com/typedtasks/typedtasks/internal/jobs"
 )
 
@@ -23,7 +23,7 @@ func setJobHeaders(h http.Header, pb *schedulerpb.Job, run jobs.Run) {
 	t := pb.GetHttpTarget()
 	for name, value := range t.Headers {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
-		if !isGoogles(canonical) && !strings.HasPrefix(canonical, "X-Cloudscheduler") {
+		if !headers.OfScheduler(canonical) {
 			h[canonical] = []string{value}
 		}
 	}

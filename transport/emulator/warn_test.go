@@ -25,3 +25,19 @@ func TestDispatch_FailedAttempts_AreToldOfNowAndThen(t *testing.T) {
 		t.Errorf("logged %d failed attempts of five within a second, want one with its URL and status:\n%s", n, text)
 	}
 }
+
+func TestLog_EmptyAttributes_AreLeftOut(t *testing.T) {
+	for _, level := range []slog.Level{slog.LevelWarn, slog.LevelDebug} {
+		log := &logs{}
+		r := start(t, emulator.WithLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level}))))
+		r.worker.statuses(404, 200)
+		task := r.task("lost")
+		task.RetryConfig = &cloudtaskspb.RetryConfig{MinBackoff: durationpb.New(time.Millisecond), MaxBackoff: durationpb.New(time.Millisecond)}
+		r.create(task)
+		r.await(2)
+		text := log.String()
+		if !strings.Contains(text, "status=404") || strings.Contains(text, "error=") || strings.Contains(text, "more=") {
+			t.Errorf("level %s, logged:\n%s", level, text)
+		}
+	}
+}

@@ -3,10 +3,14 @@ package gcptest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -115,4 +119,37 @@ func TestTracers_CountThoseOfGRPC(t *testing.T) {
 	if p.Asked != 1 {
 		t.Errorf("%d were asked for", p.Asked)
 	}
+}
+
+func TestNobodyThere_TellsWhatIsWrong(t *testing.T) {
+	if c, err := net.Dial("tcp", gcptest.Refused(t)); err == nil {
+		_ = c.Close()
+		t.Error("it is not refused")
+	}
+	d := &deaf{}
+	gcptest.NobodyThere(d, "localhost:1, as X says", map[string]func(context.Context) error{
+		"quick": func(context.Context) error { return errors.New("connection refused") },
+	})
+	for _, part := range []string{"quick: ", "took ", "is not context deadline exceeded", "is not <nil>", "has code Unknown", "does not end with", "how long it tried", "what ended it"} {
+		if !strings.Contains(fmt.Sprint(d.fatal...), part) {
+			t.Errorf("%v does not tell that it %s", d.fatal, part)
+		}
+	}
+}
+
+func TestPipes_Late_AreRefusedUntilThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := gcptest.NewPipes()
+		dial := p.Late(time.Now().Add(time.Minute))
+		if _, err := dial(t.Context(), ""); err == nil || err.Error() != "connection refused" {
+			t.Errorf("error %v", err)
+		}
+		<-time.After(time.Minute)
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := dial(t.Context(), ""); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("error %v", err)
+		}
+	})
 }
