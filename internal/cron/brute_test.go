@@ -248,6 +248,8 @@ func randomField(r *rand.Rand, open, lo, hi int, names []string) string {
 		a, b := lo+r.IntN(hi-lo+1), lo+r.IntN(hi-lo+1)
 		a, b = min(a, b), max(a, b)
 		switch kind := r.IntN(6); {
+		case kind == 0 && r.IntN(4) == 0: // beyond the last value, or nearly so
+			items[i] = "*/" + strconv.Itoa(2+r.IntN(2*hi))
 		case kind == 0 && hi > 7:
 			items[i] = "*/" + strconv.Itoa(2+r.IntN(min(hi, 12)-lo-2))
 		case kind == 0:
@@ -255,7 +257,7 @@ func randomField(r *rand.Rand, open, lo, hi int, names []string) string {
 		case kind <= 2 && a < b:
 			items[i] = word(a) + "-" + word(b)
 		case kind == 3 && a < b:
-			items[i] = word(a) + "-" + word(b) + "/" + strconv.Itoa(1+r.IntN(b-a))
+			items[i] = word(a) + "-" + word(b) + "/" + strconv.Itoa(1+r.IntN(b-a+1+r.IntN(2)*hi))
 		default:
 			items[i] = word(a)
 		}

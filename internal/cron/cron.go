@@ -1,9 +1,10 @@
 // Package cron reads Cloud Scheduler's schedules and tells when they fire.
 //
 // Five fields, minute, hour, day of month, month, day of week: "*", numbers, JAN-DEC and SUN-SAT in any case, 7 for
-// Sunday too, ranges a-b with a less than b, steps */n and a-b/n, lists of these. Where both day fields are
-// restricted, that is neither "*" nor "*/1", a day that fits either of them fits. No seconds, no L, W, # or ?, no
-// names that begin with @ (see [Translate]).
+// Sunday too, ranges a-b with a less than b, steps */n and a-b/n with any n from 1 on, lists of these. A step that leads
+// beyond the last value, as in "*/60", chooses the first one only. Where both day fields are restricted, that is neither
+// "*" nor "*/1", a day that fits either of them fits. No seconds, no L, W, # or ?, no names that begin with @ (see
+// [Translate]).
 //
 // The English form is that of App Engine's cron.yaml, in any case:
 //

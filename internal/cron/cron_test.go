@@ -107,18 +107,19 @@ func TestParse_FiveFields_SaysWhatIsWrong(t *testing.T) {
 		"*-5 * * * *":     `schedule "*-5 * * * *": minute: "*" is none of 0 to 59`,
 		"50-60 * * * *":   `schedule "50-60 * * * *": minute: 60 is outside 0 to 59`,
 
-		"5/15 * * * *":      `schedule "5/15 * * * *": minute: "5/15": a step goes with * or a range: write 5-59/15`,
-		"* * * * 1/2":       `schedule "* * * * 1/2": day of week: "1/2": a step goes with * or a range: write 1-6/2`,
-		"*/0 * * * *":       `schedule "*/0 * * * *": minute: "*/0": step "0" is outside 1 to 59`,
-		"*/60 * * * *":      `schedule "*/60 * * * *": minute: "*/60": step "60" is outside 1 to 59`,
-		"* * * * */7":       `schedule "* * * * */7": day of week: "*/7": step "7" is outside 1 to 6`,
-		"10-20/11 * * * *":  `schedule "10-20/11 * * * *": minute: "10-20/11": step "11" is outside 1 to 10`,
-		"*/ * * * *":        `schedule "*/ * * * *": minute: "*/": step "" is outside 1 to 59`,
-		"*/+5 * * * *":      `schedule "*/+5 * * * *": minute: "*/+5": step "+5" is outside 1 to 59`,
-		"*/5/2 * * * *":     `schedule "*/5/2 * * * *": minute: "*/5/2": step "5/2" is outside 1 to 59`,
-		"* * *,1 * *":       `schedule "* * *,1 * *": day of month: * stands for everything and is no part of a list: "*,1"`,
-		"* * 1,*/1,9 * *":   `schedule "* * 1,*/1,9 * *": day of month: */1 stands for everything and is no part of a list: "1,*/1,9"`,
-		"61,7,x 99 0 FOO 9": `schedule "61,7,x 99 0 FOO 9": minute: 61 is outside 0 to 59; minute: "x" is none of 0 to 59; hour: 99 is outside 0 to 23; day of month: 0 is outside 1 to 31; month: "FOO" is none of 1 to 12, JAN to DEC; day of week: 9 is outside 0 to 7`,
+		"5/15 * * * *":  `schedule "5/15 * * * *": minute: "5/15": a step goes with * or a range: write 5-59/15`,
+		"* * * * 1/2":   `schedule "* * * * 1/2": day of week: "1/2": a step goes with * or a range: write 1-6/2`,
+		"*/0 * * * *":   `schedule "*/0 * * * *": minute: "*/0": step "0" is no number from 1 on`,
+		"*/-5 * * * *":  `schedule "*/-5 * * * *": minute: "*/-5": step "-5" is no number from 1 on`,
+		"*/ * * * *":    `schedule "*/ * * * *": minute: "*/": step "" is no number from 1 on`,
+		"*/+5 * * * *":  `schedule "*/+5 * * * *": minute: "*/+5": step "+5" is no number from 1 on`,
+		"*/5/2 * * * *": `schedule "*/5/2 * * * *": minute: "*/5/2": step "5/2" is no number from 1 on`,
+		"*/1.5 * * * *": `schedule "*/1.5 * * * *": minute: "*/1.5": step "1.5" is no number from 1 on`,
+
+		"*/99999999999999999999 * * * *": `schedule "*/99999999999999999999 * * * *": minute: "*/99999999999999999999": step "99999999999999999999" is too large`,
+		"* * *,1 * *":                    `schedule "* * *,1 * *": day of month: * stands for everything and is no part of a list: "*,1"`,
+		"* * 1,*/1,9 * *":                `schedule "* * 1,*/1,9 * *": day of month: */1 stands for everything and is no part of a list: "1,*/1,9"`,
+		"61,7,x 99 0 FOO 9":              `schedule "61,7,x 99 0 FOO 9": minute: 61 is outside 0 to 59; minute: "x" is none of 0 to 59; hour: 99 is outside 0 to 23; day of month: 0 is outside 1 to 31; month: "FOO" is none of 1 to 12, JAN to DEC; day of week: 9 is outside 0 to 7`,
 
 		"* * 0 0":     `schedule "* * 0 0": day of month: 0 is outside 1 to 31; month: 0 is outside 1 to 12; 4 fields instead of five: minute, hour, day of month, month, day of week; or write English such as "every 5 minutes"`,
 		"5":           `schedule "5": 1 field instead of five: minute, hour, day of month, month, day of week; or write English such as "every 5 minutes"`,
@@ -218,5 +219,44 @@ func BenchmarkNext(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A step may lead beyond the last value: the first one is left.
+func TestNext_StepBeyondTheLastValue_ChoosesTheFirst(t *testing.T) {
+	t.Parallel()
+	for expr, want := range map[string]string{
+		"*/60 * * * *":                  "0 * * * *",
+		"*/9223372036854775807 * * * *": "0 * * * *",
+		"0 */24 * * *":                  "0 0 * * *",
+		"0 0 */31 * *":                  "0 0 1 * *",
+		"0 0 */40 * MON":                "0 0 1 * MON", // either of the two days
+		"0 0 1 */12 *":                  "0 0 1 1 *",
+		"0 0 * * */7":                   "0 0 * * 0",
+		"0 0 * * 1-7/7":                 "0 0 * * 1",
+		"0 0 * * 0-7/7":                 "0 0 * * 0",
+		"1-5/5 * * * *":                 "1 * * * *",
+		"1-5/4 * * * *":                 "1,5 * * * *",
+		"7,10-20/11,50-59/100 * * * *":  "7,10,50 * * * *",
+	} {
+		s, err := cron.Parse(expr)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		same, err := cron.Parse(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, wantAt := time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC), time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC)
+		for range 20 {
+			if at, wantAt = s.Next(at), same.Next(wantAt); !at.Equal(wantAt) {
+				t.Errorf("%s: at %s, want %s as %s", expr, at, wantAt, want)
+				break
+			}
+		}
+		if s.String() != expr {
+			t.Errorf("%s is written %s", expr, s)
+		}
 	}
 }

@@ -123,9 +123,14 @@ func (f field) parseItem(item string) (s set, err error) {
 	}
 	n := 1
 	if stepped {
-		if n, err = strconv.Atoi(by); err != nil || !isDigits(by) || n < 1 || n > last-first {
-			return 0, fmt.Errorf("%q: step %q is outside 1 to %d", item, by, last-first)
+		n, err = strconv.Atoi(by)
+		switch {
+		case !isDigits(by) || err == nil && n < 1:
+			return 0, fmt.Errorf("%q: step %q is no number from 1 on", item, by)
+		case err != nil:
+			return 0, fmt.Errorf("%q: step %q is too large", item, by)
 		}
+		n = min(n, last-first+1) // which is to the end and chooses the first value only
 	}
 	for v := first; v <= last; v += n {
 		s.add(v)
