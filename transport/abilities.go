@@ -154,9 +154,10 @@ func lookUp[A, S any](t S, what string) (A, error) {
 	return none, &Error{Op: OpLookUp, Kind: KindUnsupported, Err: lacks{t, want, what}}
 }
 
-// putsWorkIn reports whether an ability would get past a decorator's own Enqueue or Publish.
+// putsWorkIn reports whether an ability would get past a decorator's own Enqueue, Publish or PutJob.
 func putsWorkIn(a reflect.Type) bool {
-	return a.Kind() == reflect.Interface && (a.Implements(reflect.TypeFor[Batcher]()) || a.Implements(reflect.TypeFor[BatchPublisher]()))
+	return a.Kind() == reflect.Interface && (a.Implements(reflect.TypeFor[Batcher]()) || a.Implements(reflect.TypeFor[BatchPublisher]()) ||
+		a.Implements(reflect.TypeFor[JobCreator]()))
 }
 
 type lacks struct {

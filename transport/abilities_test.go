@@ -62,3 +62,28 @@ func TestAs(t *testing.T) {
 		}
 	}
 }
+
+type keeper struct{ transport.Scheduler }
+
+func (keeper) CreateJob(context.Context, *transport.Job) error     { return nil }
+func (keeper) Job(context.Context, string) (*transport.Job, error) { return &transport.Job{}, nil }
+func (keeper) PauseJob(context.Context, string) error              { return nil }
+func (keeper) ResumeJob(context.Context, string) error             { return nil }
+func (keeper) RunJob(context.Context, string) error                { return nil }
+
+type auditor struct{ transport.Scheduler }
+
+func (a auditor) Unwrap() transport.Scheduler { return a.Scheduler }
+
+func TestSchedulerAs_CreatesJobs_OnTheOutermostOnly(t *testing.T) {
+	t.Parallel()
+	if _, err := transport.SchedulerAs[transport.JobCreator](keeper{}); err != nil {
+		t.Errorf("the scheduler's own was not found: %v", err)
+	}
+	if _, err := transport.SchedulerAs[transport.JobCreator](auditor{keeper{}}); !errors.Is(err, transport.ErrUnsupported) {
+		t.Errorf("it was found below a decorator, whose PutJob it bypasses: %v", err)
+	}
+	if _, err := transport.SchedulerAs[transport.JobAdmin](auditor{keeper{}}); err != nil {
+		t.Errorf("what puts nothing in was not found: %v", err)
+	}
+}

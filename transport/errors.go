@@ -179,7 +179,7 @@ func (e *Error) what() string {
 	case e.Kind == KindTooLarge && e.Op == OpPutJob:
 		return "the job is too large"
 	case e.Kind == KindTooLarge:
-		return "the message is too large"
+		return "it is too large"
 	}
 	return err.Error()
 }

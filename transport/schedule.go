@@ -53,6 +53,15 @@ type Scheduler interface {
 	Jobs(ctx context.Context) iter.Seq2[*Job, error]
 }
 
+// JobCreator creates jobs in one step, for callers who know that there is none: PutJob may have to look first.
+//
+// It puts work in, so [SchedulerAs] finds it on the outermost scheduler only: a decorator's PutJob is never bypassed.
+type JobCreator interface {
+	// CreateJob creates the job, as PutJob does; ErrExists where there is one, which stays as it is. An answer that was
+	// lost may leave the job there and answer ErrExists, though nobody else made it.
+	CreateJob(ctx context.Context, j *Job) error
+}
+
 // JobAdmin acts on one job at a time; ErrNotFound if there is none.
 type JobAdmin interface {
 	// Job returns the job as it is.
@@ -71,5 +80,6 @@ type JobDeclarer interface {
 	DeclareJob(j *Job) error
 }
 
-// SchedulerAs finds an ability of s, as [As] does for a Transport, walking Unwrap() Scheduler.
+// SchedulerAs finds an ability of s, as [As] does for a Transport, walking Unwrap() Scheduler. [JobCreator], and
+// interfaces that include it, are asked of s alone.
 func SchedulerAs[A any](s Scheduler) (A, error) { return lookUp[A, Scheduler](s, "scheduler") }

@@ -122,6 +122,18 @@ func (s *Jobs) find(name string) *job {
 	return nil
 }
 
+// target is where the next attempt goes, empty where nobody would take it: the URL that it was put with, if that was
+// not declared; else the first that was declared and is served.
+func (j *job) target(served func(string) bool) string {
+	if j.putURL != "" && (!slices.Contains(j.urls, j.putURL) || served(j.putURL)) {
+		return j.putURL
+	}
+	if url := j.served(served); url != "" || !j.lasting {
+		return url
+	}
+	return j.spec.URL
+}
+
 // served is the first URL that was declared and is served, empty if none is.
 func (j *job) served(is func(string) bool) string {
 	if i := slices.IndexFunc(j.urls, is); i >= 0 {

@@ -90,13 +90,38 @@ func TestClock_SetBack_TheScheduleGoesOnFromThere(t *testing.T) {
 }
 
 func TestClock_SetBackLittle_FiresNoTimeAgain(t *testing.T) {
+	for _, back := range []time.Duration{2 * time.Second, 12 * time.Minute} {
+		clock := &crooked{}
+		bubbleWith(t, jobs.Config{Clock: clock}, func(t *testing.T, r *rig) {
+			r.put("0 * * * *")
+			r.pass(time.Hour)
+			clock.skip(-back)
+			r.pass(time.Hour + back)
+			r.wantTimes(time.Hour, 2*time.Hour)
+		})
+	}
+}
+
+func TestClock_LateRunThatFails_IsRetried(t *testing.T) {
+	clock := &crooked{}
+	bubbleWith(t, jobs.Config{Clock: clock}, func(t *testing.T, r *rig) {
+		r.put("0 * * * *", retrying(transport.RetryConfig{MaxAttempts: 2, MinBackoff: time.Minute}))
+		r.failing()
+		r.pass(55 * time.Minute)
+		clock.skip(5 * time.Hour)
+		r.pass(10 * time.Minute)
+		r.wantTimes(6*time.Hour, 6*time.Hour+time.Minute)
+	})
+}
+
+func TestClock_DeletedWhileItIsLate_DoesNotFire(t *testing.T) {
 	clock := &crooked{}
 	bubbleWith(t, jobs.Config{Clock: clock}, func(t *testing.T, r *rig) {
 		r.put("0 * * * *")
+		clock.skip(5 * time.Hour)
+		r.must(r.Delete(nightly))
 		r.pass(time.Hour)
-		clock.skip(-2 * time.Second)
-		r.pass(time.Hour + 2*time.Second)
-		r.wantTimes(time.Hour, 2*time.Hour)
+		r.wantTimes()
 	})
 }
 

@@ -126,13 +126,14 @@ func TestDeclare_JobThatWasPut_Stays(t *testing.T) {
 	bubbleWith(t, jobs.Config{Served: served.is}, func(t *testing.T, r *rig) {
 		r.declare("0 * * * *", to(first))
 		r.put("0 * * * *", to(second))
+		r.pass(time.Hour)
 		served.set(first, false)
 		r.Prune()
 		r.pass(time.Hour)
-		r.wantURLs(second) // whoever that is
+		r.wantURLs(second, second) // whoever that is
 		r.declare("0 * * * *", to(first))
 		r.pass(time.Hour)
-		r.wantURLs(second, first) // it has its settings, and nobody else to go to
+		r.wantURLs(second, second, first) // it has its settings, and nobody else to go to
 	})
 }
 
@@ -150,5 +151,41 @@ func TestDeclare_PartyThatRefuses_TheOtherOneGetsIt(t *testing.T) {
 		})
 		r.pass(61 * time.Minute)
 		r.wantURLs(first, second)
+	})
+}
+
+func TestDeclare_PutAtOneOfTheParties_TheOtherGoesOn(t *testing.T) {
+	served := newServing(first, second)
+	bubbleWith(t, jobs.Config{Served: served.is}, func(t *testing.T, r *rig) {
+		r.declare("0 * * * *", to(first))
+		r.declare("0 * * * *", to(second))
+		r.put("0 * * * *", to(second))
+		r.pass(time.Hour)
+		r.wantURLs(second)
+		served.set(second, false)
+		r.pass(time.Hour)
+		r.wantURLs(second, first)
+		served.set(first, false) // nobody is left, and it stays all the same
+		r.pass(time.Hour)
+		r.wantURLs(second, first, second)
+		served.set(first, true)
+		served.set(second, true)
+		r.declare("0 * * * *", to(second))
+		r.pass(time.Hour)
+		r.wantURLs(second, first, second, first)
+	})
+}
+
+func TestDeclare_PutElsewhere_GoesThereAlone(t *testing.T) {
+	served := newServing(first)
+	bubbleWith(t, jobs.Config{Served: served.is}, func(t *testing.T, r *rig) {
+		r.declare("0 * * * *", to(first))
+		r.put("0 * * * *", to(second))
+		r.put("0 * * * *", to(first)) // and back: it was not forgotten
+		served.set(first, false)
+		served.set(second, true)
+		r.declare("0 * * * *", to(second))
+		r.pass(time.Hour)
+		r.wantURLs(second)
 	})
 }

@@ -89,3 +89,37 @@ func TestScheduler_ChecksWhatItIsGiven(t *testing.T) {
 		}
 	})
 }
+
+func TestScheduler_Jobs_YieldsUntilTheContextOrTheCallerEnds(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		s := r.Scheduler()
+		for _, name := range []string{"c", "a", "b"} {
+			r.must(s.DeclareJob(job("0 3 * * *", named(name))))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		list := func(ctx context.Context, each func(*transport.Job) bool) (names []string, err error) {
+			for j, err := range s.Jobs(ctx) {
+				if err != nil {
+					return names, err
+				}
+				if names = append(names, j.Name); !each(j) {
+					break
+				}
+			}
+			return names, nil
+		}
+		names, err := list(ctx, func(*transport.Job) bool { return true })
+		r.must(err)
+		equal(t, "jobs", names, []string{"a", "b", "c"})
+		names, err = list(ctx, func(*transport.Job) bool { return false })
+		r.must(err)
+		equal(t, "jobs of who breaks off", names, []string{"a"})
+		names, err = list(ctx, func(*transport.Job) bool { cancel(); return true })
+		equal(t, "jobs until the context ended", names, []string{"a"})
+		wantError(t, err, transport.KindOther, "list jobs: context canceled")
+		r.must(r.Shutdown(t.Context()))
+		_, err = list(t.Context(), func(*transport.Job) bool { return true })
+		wantError(t, err, transport.KindClosed, "list jobs")
+	})
+}

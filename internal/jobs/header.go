@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/headers"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -15,7 +16,7 @@ func Header(j *transport.Job, r Run) http.Header {
 	h := make(http.Header, len(j.Header)+5)
 	for name, values := range j.Header {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
-		if _, twice := j.Header[canonical]; twice && canonical != name || len(values) == 0 || reserved(canonical) {
+		if _, twice := j.Header[canonical]; twice && canonical != name || len(values) == 0 || headers.OfScheduler(canonical) {
 			continue // of two spellings of a name the canonical one holds
 		}
 		h[canonical] = []string{strings.Join(values, ", ")}
@@ -39,18 +40,4 @@ func HeaderAt(j *transport.Job, planned time.Time) (http.Header, error) {
 		return nil, err
 	}
 	return Header(j, Run{Planned: planned.In(c.zone), Attempt: 1, Cron: c.schedule.UnixCron()}), nil
-}
-
-// reserved reports whether Cloud Scheduler ignores or replaces a header that a job sets.
-func reserved(canonical string) bool {
-	switch canonical {
-	case "Host", "Content-Length", "User-Agent", "Connection", "Transfer-Encoding", "Trailer", "Upgrade", "Te":
-		return true
-	}
-	for _, prefix := range []string{"X-Google-", "X-Appengine-", "X-Cloudscheduler"} {
-		if strings.HasPrefix(canonical, prefix) {
-			return true
-		}
-	}
-	return false
 }

@@ -13,6 +13,7 @@ type job struct {
 	settings
 	urls    []string // that were declared, the first one first
 	lasting bool     // it was put, and stays though nobody serves it
+	putURL  string   // that it was put with, unless it was declared again since
 
 	paused  bool
 	next    time.Time // of the schedule; zero: there is none, or the job is paused

@@ -34,7 +34,7 @@ func (s *Jobs) SkipDue() {
 	defer s.unlock()
 	now := s.Now()
 	for _, j := range s.jobs {
-		if j.ticked(now) && !j.running() {
+		if j.ticked(now) {
 			j.next = j.advanced(now)
 			s.tell(j)
 		}

@@ -19,7 +19,8 @@ func (s *Jobs) Create(j *transport.Job) error {
 }
 
 // Put makes a job or replaces its settings. One that is paused stays so, and the next time of a schedule that is the
-// same as before stays as well. Errors are those of Create, but ErrExists.
+// same as before stays as well. One that was declared stays declared: where its URL is one of those, it goes to the
+// others once nobody serves it. Errors are those of Create, but ErrExists.
 func (s *Jobs) Put(j *transport.Job) error {
 	return s.set(transport.OpPutJob, j, func(bool) error { return nil })
 }
@@ -55,6 +56,7 @@ func (s *Jobs) Declare(j *transport.Job) error {
 	if !slices.Contains(known.urls, j.URL) {
 		known.urls = append(known.urls, j.URL)
 	}
+	known.putURL = ""
 	s.tell(known)
 	s.kick(known, s.Now())
 	return nil
@@ -108,7 +110,7 @@ func (s *Jobs) set(op string, j *transport.Job, check func(known bool) error) er
 	} else {
 		known.replace(c, s.Now())
 	}
-	known.lasting, known.urls = true, nil
+	known.lasting, known.putURL = true, j.URL
 	s.tell(known)
 	s.kick(known, s.Now())
 	return nil
@@ -125,11 +127,7 @@ func (s *Jobs) add(c settings) *job {
 func (j *job) replace(c settings, now time.Time) {
 	same := j.sameTimes(&c)
 	j.settings = c
-	if same || j.paused {
-		return
-	}
-	j.next = c.after(now)
-	if j.cur != nil && !j.running() && !j.mayRetryAt(j.cur.at) {
-		j.cur = nil
+	if !same && !j.paused {
+		j.next = c.after(now)
 	}
 }

@@ -62,8 +62,12 @@ func TestRetry_IsWhatIsDueNext(t *testing.T) {
 		if j.LastErr != errSick || !j.LastRun.Equal(r.start.Add(time.Hour)) {
 			t.Errorf("last run %s ended with %v", j.LastRun, j.LastErr)
 		}
-		r.pass(5 * time.Second)
+		r.taking(time.Minute)
+		r.pass(6 * time.Second)
 		r.wantNext(2 * time.Hour)
+		if err := r.get(nightly).LastErr; err != nil {
+			t.Errorf("the attempt in flight has ended with %v", err)
+		}
 	})
 }
 

@@ -29,10 +29,7 @@ type attempt struct {
 func (s *Jobs) begin(j *job, now time.Time) (a *attempt, ok bool) {
 	url := j.spec.URL
 	if len(j.urls) > 0 {
-		switch served := j.served(s.cfg.Served); {
-		case served != "":
-			url = served
-		case !j.lasting:
+		if url = j.target(s.cfg.Served); url == "" {
 			s.drop(j)
 			return nil, false
 		}
@@ -124,10 +121,5 @@ func (j *job) retryAt(r *run, err error, now time.Time) (at time.Time, ok bool) 
 	default:
 		at = now.Add(retry.Delay(r.Attempt))
 	}
-	return at, j.mayRetryAt(at)
-}
-
-// mayRetryAt reports whether a retry would come before the next time of the schedule.
-func (j *job) mayRetryAt(at time.Time) bool {
-	return !j.paused && (j.next.IsZero() || at.Before(j.next))
+	return at, !j.paused && (j.next.IsZero() || at.Before(j.next)) // the schedule ends it
 }

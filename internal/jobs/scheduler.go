@@ -7,8 +7,8 @@ import (
 	"github.com/typedtasks/typedtasks/transport"
 )
 
-// Scheduler is a Jobs as transport.Scheduler, transport.JobAdmin and transport.JobDeclarer. It takes what
-// transport.Job.Check takes.
+// Scheduler is a Jobs as transport.Scheduler, transport.JobCreator, transport.JobAdmin and transport.JobDeclarer. It
+// takes what transport.Job.Check takes.
 type Scheduler struct{ jobs *Jobs }
 
 // Scheduler returns s as a scheduler.
@@ -23,6 +23,17 @@ func (s Scheduler) PutJob(ctx context.Context, j *transport.Job) error {
 		return err
 	}
 	return s.jobs.Put(j)
+}
+
+// CreateJob implements transport.JobCreator.
+func (s Scheduler) CreateJob(ctx context.Context, j *transport.Job) error {
+	if err := ended(ctx, transport.OpCreate, j.Name); err != nil {
+		return err
+	}
+	if err := j.Check(); err != nil {
+		return err
+	}
+	return s.jobs.Create(j)
 }
 
 // DeclareJob implements transport.JobDeclarer.

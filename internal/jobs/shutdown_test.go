@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/engine"
 	"github.com/typedtasks/typedtasks/internal/jobs"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -57,9 +58,28 @@ func TestShutdown_ContextEndsFirst_CancelsTheRun(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || !contains(err, "1 runs of jobs were still going on") {
 			t.Errorf("Shutdown: %v", err)
 		}
-		synctest.Wait()
-		r.must(r.Shutdown(context.Background())) // the context ended, and so did the run
+		before := time.Now()
+		r.must(r.Shutdown(context.Background()))
+		if took := time.Since(before); took != 0 {
+			t.Errorf("the run went on for %s after its context was cancelled", took)
+		}
 	})
+}
+
+func TestShutdown_LeavesNoTimer(t *testing.T) {
+	clock := engine.NewManualClock(time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC))
+	r := newRig(t, jobs.Config{Clock: clock})
+	if _, ok := clock.Next(); ok {
+		t.Error("without jobs there is a timer")
+	}
+	r.must(r.Put(job("0 * * * *")))
+	if at, ok := clock.Next(); !ok || at.Sub(clock.Now()) > 10*time.Minute {
+		t.Errorf("the timer fires at %s, %t: it would not see a clock that is set", at, ok)
+	}
+	r.must(r.Shutdown(t.Context()))
+	if at, ok := clock.Next(); ok {
+		t.Errorf("a timer is left, for %s", at)
+	}
 }
 
 func TestShutdown_Afterwards_EverythingAnswersErrClosed(t *testing.T) {

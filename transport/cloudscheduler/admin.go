@@ -18,8 +18,8 @@ import (
 const pageSize = 500
 
 // Job returns the job as it is. Its defaults are filled in, its Method is never empty, and its headers are without
-// those that Cloud Scheduler adds to every request; a body that was put without a Content-Type may have got one. A job with a ServiceAccount and no Audience sends an OAuth
-// token, as somebody else made it.
+// those that Cloud Scheduler adds to every request; a body that was put without a Content-Type may have got one. A job
+// with a ServiceAccount and no Audience sends an OAuth token, as somebody else made it.
 func (s *Scheduler) Job(ctx context.Context, name string) (*transport.Job, error) {
 	a, err := s.open(transport.OpGet, name, roleViewer)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	cenkalti "github.com/cenkalti/backoff/v4"
@@ -25,6 +24,7 @@ var errFailed = errors.New("the attempt failed")
 
 // do makes a call, and makes it again while it is refused for the moment: all but running a job may be done twice.
 func (s *Scheduler) do(ctx context.Context, a about, f func(context.Context) error) error {
+	ctx, told := gcp.Watch(ctx)
 	var last error
 	began, attempts := time.Now(), 0
 	left := s.retryTime - began.Sub(a.began) // to cenkalti, 0 would be no limit
@@ -48,9 +48,9 @@ func (s *Scheduler) do(ctx context.Context, a about, f func(context.Context) err
 	case err == nil:
 		return nil
 	case attempts > 1:
-		return fmt.Errorf("after %d attempts in %s: %w", attempts, time.Since(began).Round(100*time.Millisecond), last)
+		return fmt.Errorf("after %d attempts in %s: %w", attempts, time.Since(began).Round(100*time.Millisecond), told(last))
 	default:
-		return last
+		return told(last)
 	}
 }
 
@@ -68,7 +68,7 @@ func (s *Scheduler) warn(ctx context.Context, a about, cause error, wait time.Du
 func passing(err error) bool {
 	switch status.Code(err) {
 	case codes.Unavailable: // but for what no time will change
-		return !strings.Contains(err.Error(), "x509: ")
+		return !gcp.BadCertificate(err)
 	case codes.DeadlineExceeded, codes.ResourceExhausted, codes.Aborted:
 		return true
 	default:

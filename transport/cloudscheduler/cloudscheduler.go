@@ -13,7 +13,8 @@
 //
 // # Jobs
 //
-// PutJob updates the job of that name, and creates it where there is none. Schedules are checked before anything is
+// PutJob updates the job of that name, and creates it where there is none; CreateJob only creates, in one write.
+// Schedules are checked before anything is
 // sent: five fields, or Scheduler's English form, at most once a minute.
 //
 // # Delivery guarantees
@@ -54,7 +55,7 @@ import (
 )
 
 // Scheduler keeps the jobs of one project and location. It is made by [New] and safe for concurrent use. Besides a
-// transport.Scheduler it is a transport.JobAdmin and a transport.PushAuthorizer.
+// transport.Scheduler it is a transport.JobCreator, a transport.JobAdmin and a transport.PushAuthorizer.
 type Scheduler struct {
 	client *apiv1.CloudSchedulerClient
 	owned  bool // whether Close ends it
@@ -71,6 +72,7 @@ type Scheduler struct {
 
 var (
 	_ transport.Scheduler      = (*Scheduler)(nil)
+	_ transport.JobCreator     = (*Scheduler)(nil)
 	_ transport.JobAdmin       = (*Scheduler)(nil)
 	_ transport.PushAuthorizer = (*Scheduler)(nil)
 )
@@ -94,10 +96,12 @@ func New(ctx context.Context, opts ...Option) (*Scheduler, error) {
 		retryTime: r.retryTime,
 	}
 	if s.client == nil {
-		if s.client, err = apiv1.NewCloudSchedulerClient(ctx, r.DialOptions()...); err != nil {
+		if s.client, err = apiv1.NewCloudSchedulerClient(ctx, r.DialOptions(r.Watching()...)...); err != nil {
 			return nil, gcp.NotConnected(driver(), err)
 		}
 		s.owned = true
+	} else {
+		s.emulator = gcp.Value{} // the client leads where it leads
 	}
 	return s, nil
 }

@@ -44,7 +44,7 @@ func (a about) invalid(err error) error {
 // failed makes an error of what a call answered. The kind follows from the gRPC code. That a location is missing has no
 // kind: it must not pass for a job that is.
 func (s *Scheduler) failed(ctx context.Context, a about, err error) error {
-	e := &transport.Error{Op: a.op, Resource: a.resource, Err: gcp.Ended(ctx, err)}
+	e := &transport.Error{Op: a.op, Resource: a.resource, Err: s.emulator.Unanswered(ctx, err, nil)}
 	code := status.Code(err)
 	elsewhere := namesLocation(err) || a.parent && code == codes.NotFound
 	switch code {
@@ -61,10 +61,6 @@ func (s *Scheduler) failed(ctx context.Context, a about, err error) error {
 	case codes.PermissionDenied:
 		if grant := s.missing(a, status.Convert(err).Message()); grant != "" {
 			e.Err = gcp.NotAllowed(e.Err, grant)
-		}
-	case codes.Unavailable, codes.DeadlineExceeded:
-		if at := s.emulator.AtEmulator(); at != "" {
-			e.Err = fmt.Errorf("%w%s", e.Err, at)
 		}
 	case codes.Canceled:
 		if s.closed.Load() && ctx.Err() == nil {

@@ -36,7 +36,8 @@ func WithServiceAccount(email string) Option {
 
 // WithEndpoint talks to an emulator at host:port, in plaintext and without credentials. Project, location and
 // service account then default to "emulator", "local" and an account of that project. Default:
-// CLOUD_SCHEDULER_EMULATOR_HOST; without it, Cloud Scheduler.
+// CLOUD_SCHEDULER_EMULATOR_HOST; without it, Cloud Scheduler. Where the emulator refuses
+// connections, a call looks for it for 3 s, and then gives up.
 func WithEndpoint(hostport string) Option {
 	return setting(func(s *settings) { s.Endpoint = gcp.Value{Text: hostport, Source: "WithEndpoint"} })
 }
@@ -55,7 +56,8 @@ func WithClientOptions(opts ...option.ClientOption) Option {
 
 // WithRetryTime sets for how long a call is made again that is refused for the moment: because Cloud Scheduler cannot
 // be reached or does not answer in [CallTimeout], or because the project's quota is used up. Waits grow from half a
-// second to 20 s. Default: [DefaultRetryTime]; 0: each call is made once.
+// second to 20 s. Default: [DefaultRetryTime]; 0: each call is made once. An emulator that refuses connections is given
+// no more than 3 s.
 func WithRetryTime(d time.Duration) Option {
 	return setting(func(s *settings) { s.retryTime = d })
 }

@@ -3,6 +3,7 @@ package cloudscheduler
 import (
 	"cmp"
 	"net/http"
+	"net/textproto"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/typedtasks/typedtasks/internal/gcp"
+	"github.com/typedtasks/typedtasks/internal/headers"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -112,9 +114,7 @@ func target(j *transport.Job, h *schedulerpb.HttpTarget) {
 // dropReplaced takes out the headers that Cloud Scheduler replaces, some of which it shows.
 func dropReplaced(m map[string]string) {
 	for name := range m {
-		switch n := strings.ToLower(name); {
-		case n == "user-agent", n == "host", n == "content-length",
-			strings.HasPrefix(n, "x-google-"), strings.HasPrefix(n, "x-appengine-"), strings.HasPrefix(n, "x-cloudscheduler"):
+		if headers.OfScheduler(textproto.CanonicalMIMEHeaderKey(name)) {
 			delete(m, name)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"cloud.google.com/go/scheduler/apiv1/schedulerpb"
 	"github.com/googleapis/gax-go/v2"
@@ -22,25 +21,16 @@ const putRounds = 3
 
 // PutJob creates the job or replaces it. One that is paused stays paused, and one that the platform holds to be
 // UPDATE_FAILED is put in order. Every setting is sent, defaults spelled out. Cloud Scheduler sends a body without a
-// Content-Type as application/octet-stream, and replaces User-Agent, Host, Content-Length and headers that begin with
-// X-Google-, X-AppEngine- and X-CloudScheduler: those are left out.
+// Content-Type as application/octet-stream, and replaces User-Agent, Host, Content-Length, headers of the connection and
+// those that begin with X-Google-, X-AppEngine- and X-CloudScheduler: all of them are left out.
 //
 // ErrInvalid for what Job.Check refuses, for a schedule or time zone that is none, for one that fires more often than
 // once a minute, and for an Audience where no service account is known.
 func (s *Scheduler) PutJob(ctx context.Context, j *transport.Job) error {
-	a := about{op: transport.OpPutJob, resource: transport.JobResource(j.Name), grant: roleAdmin, began: time.Now()}
-	if s.closed.Load() {
-		return a.closed()
-	}
-	if err := j.Check(); err != nil {
+	a, p, err := s.prepare(transport.OpPutJob, j)
+	if err != nil {
 		return err
 	}
-	account, err := s.check(j)
-	if err != nil {
-		return a.invalid(err)
-	}
-	a.account = account
-	p := s.jobProto(j, account)
 	update := &schedulerpb.UpdateJobRequest{Job: p, UpdateMask: &fieldmaskpb.FieldMask{Paths: putFields()}}
 	create := &schedulerpb.CreateJobRequest{Parent: s.location(), Job: p}
 	for round := 1; ; round++ {

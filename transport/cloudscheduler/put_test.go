@@ -40,7 +40,7 @@ func TestPutJob_SendsEverySetting(t *testing.T) {
 	least.Body = []byte("x") // without a Content-Type
 	derived := nightly()
 	derived.Audience, derived.Retry = audience, &transport.RetryConfig{MaxAttempts: 2, MinBackoff: 2 * time.Hour}
-	derived.Header = http.Header{"user-agent": {"mine"}, "X-CloudScheduler": {"x"}, "X-Google-Y": {"y"}, "Host": {"h"}, "X-Mine": {"kept"}}
+	derived.Header = http.Header{"user-agent": {"mine"}, "X-CloudScheduler": {"x"}, "X-Google-Y": {"y"}, "Host": {"h"}, "connection": {"close"}, "X-Mine": {"kept"}}
 	for name, j := range map[string]*transport.Job{"full": full(), "least": least, "derived": derived} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer()

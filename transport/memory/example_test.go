@@ -55,6 +55,38 @@ func ExampleTransport_Enqueue_duplicate() {
 	// true true
 }
 
+// A job fires at the times of its schedule, and by hand.
+func ExampleTransport_PutJob() {
+	t := memory.New()
+	done := make(chan struct{})
+	err := t.Serve("https://shop.example.com", func(_ context.Context, d *transport.Delivery) (int, time.Duration, error) {
+		fmt.Printf("%s by %s: %s\n", d.URL, d.Header.Get("X-CloudScheduler-JobName"), d.Body)
+		close(done)
+		return http.StatusOK, 0, nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	ctx := context.Background()
+	err = t.PutJob(ctx, &transport.Job{
+		Name: "shop--Nightly", Schedule: "0 3 * * 1-5", TimeZone: "Europe/Berlin",
+		URL: "https://shop.example.com/nightly", Body: []byte("{}"),
+	})
+	if err != nil {
+		panic(err)
+	}
+	if err := t.RunJob(ctx, "shop--Nightly"); err != nil {
+		panic(err)
+	}
+	<-done
+	fmt.Println(t.PutJob(ctx, &transport.Job{Name: "broken", Schedule: "* * 0 * *", URL: "https://shop.example.com"}))
+	fmt.Println("shut down:", t.Shutdown(ctx))
+	// Output:
+	// https://shop.example.com/nightly by shop--Nightly: {}
+	// put job "broken": the request is not valid: schedule "* * 0 * *": day of month: 0 is outside 1 to 31
+	// shut down: <nil>
+}
+
 // A task that is out of attempts is kept, and can be run again once the cause is gone.
 func ExampleTransport_Exhausted() {
 	ctx := context.Background()

@@ -56,10 +56,11 @@
 // What an App has registered ([Transport.DeclareJob]) goes when the App is shut down. Two Apps of one name share their
 // jobs, which fire once.
 //
-// It differs from Cloud Scheduler in this: "every N seconds" is a schedule; every attempt is a POST; a job that runs
-// when it is to be run by hand runs once more after that; an attempt that ignores its deadline keeps its job waiting;
-// nothing waits for a name to be free again. Times are fired at to the millisecond, at the latest ten minutes after a
-// machine that slept wakes up.
+// It differs from Cloud Scheduler in this: "every N seconds" is a schedule, for development; a job's method is not
+// looked at; a job that is being attempted when it is to be run by hand runs once more after that; a time of the
+// schedule that comes during a run by hand comes late instead of not at all; a paused job that is run by hand is not
+// retried; an attempt that ignores its deadline has failed, but keeps its job waiting; the name of a deleted job is free
+// at once. What a machine slept through is noticed ten minutes after it wakes at the latest.
 //
 // # Concurrency
 //

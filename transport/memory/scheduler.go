@@ -15,9 +15,16 @@ func (t *Transport) PutJob(ctx context.Context, j *transport.Job) error {
 	return t.scheduler().PutJob(ctx, j)
 }
 
+// CreateJob implements [transport.JobCreator]. [transport.ErrExists] where there is such a job, put or declared; else as
+// PutJob.
+func (t *Transport) CreateJob(ctx context.Context, j *transport.Job) error {
+	return t.scheduler().CreateJob(ctx, j)
+}
+
 // DeclareJob implements [transport.JobDeclarer]. Where several Apps of one name declare a job, it is one: it has the
 // settings of the last declaration, and is fired once, at the first of them that still serves. What PutJob has put
-// lasts, though nobody serves it. Errors are those of PutJob.
+// lasts, though nobody serves it; where its URL was declared too, it is fired at the others once nobody serves that.
+// Errors are those of PutJob.
 func (t *Transport) DeclareJob(j *transport.Job) error { return t.scheduler().DeclareJob(j) }
 
 // DeleteJob implements [transport.Scheduler]. [transport.ErrNotFound].

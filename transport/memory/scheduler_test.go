@@ -19,6 +19,7 @@ import (
 
 var _ interface {
 	transport.Scheduler
+	transport.JobCreator
 	transport.JobAdmin
 	transport.JobDeclarer
 } = (*memory.Transport)(nil)

@@ -33,7 +33,13 @@
 // [RunBroker] does the same for transport.Broker and what goes with it: publishing, subscriptions and their settings,
 // receiving, filters, order, retries, dead letters, pushes. It takes a [BrokerDriver].
 //
+// # Schedulers
+//
+// [RunScheduler] does so for transport.Scheduler: jobs and their settings, paging, pausing, running by hand, headers,
+// schedules and time zones, retries, overlaps. It takes a [SchedulerDriver]; what is about times needs a bubble.
+//
 // # Testing the suite
 //
-// [Check] and [CheckBroker] return the failures instead of failing the test, to show that a bad driver is found out.
+// [Check], [CheckBroker] and [CheckScheduler] return the failures instead of failing the test, to show that a bad driver
+// is found out.
 package transporttest

@@ -45,6 +45,14 @@ func (t *schedulerTrial) serve(name string, h transport.Handler) *firings {
 	return b
 }
 
+// work takes d, in a handler, or until the case is over: none may outlive it.
+func (t *schedulerTrial) work(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-t.over.ch:
+	}
+}
+
 // recording notes each delivery before h gets it.
 func (b *firings) recording(h transport.Handler) transport.Handler {
 	return func(ctx context.Context, d *transport.Delivery) (int, time.Duration, error) {
@@ -60,10 +68,7 @@ func (b *firings) recording(h transport.Handler) transport.Handler {
 		b.mu.Unlock()
 		offer(b.more, struct{}{})
 		if brake {
-			select {
-			case <-time.After(b.t.Patience / 4):
-			case <-b.t.over.ch:
-			}
+			b.t.work(b.t.Patience / 4)
 		}
 		return h(ctx, d)
 	}

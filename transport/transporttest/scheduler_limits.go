@@ -119,9 +119,10 @@ func jobsSchedule(t *schedulerTrial) {
 
 func jobsSize(t *schedulerTrial) {
 	t.needsChecks()
+	room := bytes.Repeat([]byte("x"), transport.MaxJobSize)
 	sized := func(n int) *transport.Job {
 		j := t.job(jobName)
-		j.Body = bytes.Repeat([]byte("x"), n)
+		j.Body = room[:n]
 		return j
 	}
 	most := sort.Search(transport.MaxJobSize, func(n int) bool { return sized(n).Check() != nil }) - 1

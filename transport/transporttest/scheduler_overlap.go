@@ -28,14 +28,14 @@ func overlapNone(t *schedulerTrial) {
 		if n := running.Add(1); n > 1 {
 			t.errorf("%d runs at once", n)
 		}
-		<-time.After(150 * time.Second)
+		t.work(150 * time.Second)
 		running.Add(-1)
 		return http.StatusInternalServerError, 0, nil
 	})
 	j := t.scheduled("* * * * *")
 	j.Retry = &transport.RetryConfig{MaxAttempts: 3, MinBackoff: 10 * time.Second, MaxBackoff: 10 * time.Second}
 	t.put(j)
-	<-time.After(31 * time.Minute)
+	<-time.After(31*time.Minute + 30*time.Second)
 	if n := len(box.all()); n < 8 {
 		t.errorf("%d attempts of 2.5 minutes in half an hour: it stands still", n)
 	}
@@ -46,7 +46,7 @@ func overlapPile(t *schedulerTrial) {
 	var calls atomic.Int32
 	box := t.serve(jobName, func(context.Context, *transport.Delivery) (int, time.Duration, error) {
 		if calls.Add(1) == 1 {
-			<-time.After(10*time.Minute + 20*time.Second)
+			t.work(10*time.Minute + 20*time.Second)
 		}
 		return http.StatusOK, 0, nil
 	})
@@ -93,9 +93,10 @@ func overlapDeadline(t *schedulerTrial) {
 			select {
 			case <-ctx.Done():
 			case <-time.After(30 * time.Minute):
+			case <-t.over.ch:
 			}
 			offer(took, time.Since(began))
-			<-time.After(time.Second) // and what it says comes too late
+			t.work(time.Second) // and what it says comes too late
 			return http.StatusOK, 0, nil
 		})
 		j := t.job(name)

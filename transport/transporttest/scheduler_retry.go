@@ -113,7 +113,7 @@ func jobRetryPanic(t *schedulerTrial) {
 // failing serves a job whose attempts take a time, and fail.
 func (t *schedulerTrial) failing(takes time.Duration) *firings {
 	return t.serve(jobName, func(context.Context, *transport.Delivery) (int, time.Duration, error) {
-		<-time.After(takes)
+		t.work(takes)
 		return http.StatusInternalServerError, 0, nil
 	})
 }

@@ -30,6 +30,7 @@ type schedulerLaw = lawOf[*schedulerTrial]
 func schedulerLaws() []schedulerLaw {
 	return slices.Concat(
 		putJobLaws(),
+		jobCreateLaws(),
 		jobLimitLaws(),
 		jobListLaws(),
 		jobOwnershipLaws(),
