@@ -15,6 +15,9 @@ import (
 )
 
 func newSyncing(app *tasks.App) (*syncing, error) {
+	if app == nil {
+		return nil, fmt.Errorf("%w: the App is nil", tasks.ErrInvalid)
+	}
 	cfg := app.Config()
 	if cfg.Scheduler == nil {
 		return nil, tasks.ErrNoScheduler
@@ -25,13 +28,16 @@ func newSyncing(app *tasks.App) (*syncing, error) {
 	s := &syncing{cfg: cfg, scheduler: cfg.Scheduler, found: map[string]*transport.Job{}}
 	if a, err := transport.SchedulerAs[transport.PushAuthorizer](cfg.Scheduler); err == nil {
 		s.account = a.PushServiceAccount()
+		s.noAccount = s.account == ""
 	}
+	s.creator, _ = transport.SchedulerAs[transport.JobCreator](cfg.Scheduler)
+	_, remote := transport.SchedulerAs[transport.JobDeclarer](cfg.Scheduler)
+	s.local = remote == nil
 	return s, s.want(app)
 }
 
 // want collects what the code says. It fails rather than leave out what is registered: that would be deleted.
 func (s *syncing) want(app *tasks.App) error {
-	_, remote := transport.SchedulerAs[transport.JobDeclarer](s.cfg.Scheduler)
 	found := false
 	var errs []error
 	for def := range app.Definitions() {
@@ -50,16 +56,16 @@ func (s *syncing) want(app *tasks.App) error {
 			errs = append(errs, fmt.Errorf("periodic %q: %w", spec.Name, cmp.Or(err, tasks.ErrNotRegistered)))
 			continue
 		}
-		if e.dev && remote != nil {
-			errs = append(errs, fmt.Errorf("periodic %q: %w: %q is for development, and Cloud Scheduler knows no seconds: give schedule.Interval whole minutes",
-				spec.Name, tasks.ErrInvalid, e.job.Schedule))
+		if e.seconds > 0 && !s.local {
+			errs = append(errs, fmt.Errorf("periodic %q: %w: schedule.Interval of %s is for development, and Cloud Scheduler knows no seconds: give it whole minutes",
+				spec.Name, tasks.ErrInvalid, span(e.seconds)))
 		}
 		s.wanted = append(s.wanted, e.job)
 	}
 	switch {
 	case !found:
 		return fmt.Errorf("%w: the App %q has no periodic tasks: register them first", ErrNothingToSync, s.cfg.Name)
-	case remote != nil && s.cfg.Audience == "" && s.cfg.Endpoint == localEndpoint:
+	case !s.local && s.cfg.Audience == "" && s.cfg.Endpoint == localEndpoint:
 		errs = append(errs, fmt.Errorf("%w: Config.Endpoint is empty: set the URL where the scheduler is to post", tasks.ErrInvalid))
 	}
 	return errors.Join(errs...)
@@ -94,15 +100,32 @@ func (s *syncing) collect(ctx context.Context) error {
 // isOurs reports whether a job can only be this App's: by its name, and where it is posted to.
 func isOurs(cfg tasks.Config, name, target string) bool {
 	task, ok := strings.CutPrefix(name, prefix(cfg))
-	if !ok || task == "" || target != cfg.Endpoint && !strings.HasPrefix(target, cfg.Endpoint+"/") {
+	if !ok || task == "" {
+		return false
+	}
+	at, ok := under(cfg.Endpoint, target)
+	if !ok {
 		return false
 	}
 	delimiter := legal(cfg.Delimiter)
-	at := len(name) - len(task) - len(delimiter)
-	if strings.Index(name, delimiter) == at && strings.LastIndex(name, delimiter) == at {
+	before := len(name) - len(task) - len(delimiter)
+	if strings.Index(name, delimiter) == before && strings.LastIndex(name, delimiter) == before {
 		return true
 	}
 	// The name may also be read as that of an App with another name, shop--admin beside shop.
-	u, err := url.Parse(target)
-	return err == nil && legal(path.Base(u.Path)) == task
+	return legal(path.Base(at)) == task
+}
+
+// under reports whether target is the endpoint or below it, as a server would read both, and returns target's path.
+func under(endpoint, target string) (at string, ok bool) {
+	e, err := url.Parse(endpoint)
+	if err != nil {
+		return "", false
+	}
+	t, err := url.Parse(target)
+	if err != nil || t.Scheme != e.Scheme || !strings.EqualFold(t.Host, e.Host) {
+		return "", false
+	}
+	root, at := path.Clean("/"+e.Path), path.Clean("/"+t.Path)
+	return at, at == root || strings.HasPrefix(at, strings.TrimSuffix(root, "/")+"/")
 }

@@ -3,7 +3,6 @@ package schedule
 import (
 	"errors"
 	"fmt"
-	"github.com/typedtasks/typedtasks/internal/cron"
 	"reflect"
 	"slices"
 	"strings"
@@ -11,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/typedtasks/typedtasks/internal/cron"
+	"github.com/typedtasks/typedtasks/internal/headers"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -118,7 +119,7 @@ func (d *definition) next(now time.Time, n int) ([]time.Time, error) {
 func (d *definition) spec(s tasks.Spec, resolved func(*tasks.App) any) tasks.Spec {
 	s.Kind = tasks.KindPeriodic
 	s.JobRetries = d.retries()
-	s.Header.Del(headerRetry) // Cloud Scheduler's retries are another matter
+	s.Header.Del(headers.Retry) // which is of what is enqueued: Cloud Scheduler's retries are another matter
 	_, wrong := d.timing()
 	errs := slices.Concat(each(s.Err), each(wrong), d.errs)
 	if _, set := s.Header["Authorization"]; set && !d.noOIDC {

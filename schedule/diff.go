@@ -14,19 +14,24 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/typedtasks/typedtasks/internal/converge"
+	"github.com/typedtasks/typedtasks/internal/headers"
 	"github.com/typedtasks/typedtasks/tasks/plan"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
-// compare tells in which fields a job is not what it should be, defaults resolved on both sides.
-func compare(have, want *transport.Job) []plan.Field {
+// compare tells in which fields a job is not what it should be, defaults resolved on both sides. Where it is posted to
+// does not count if elsewhere is as good.
+func compare(have, want *transport.Job, elsewhere bool) []plan.Field {
 	var ds differences
 	ds.text("schedule", fold(have.Schedule), fold(want.Schedule))
 	ds.text("time zone", zoneName(have.TimeZone), zoneName(want.TimeZone))
 	ds.text("description", have.Description, want.Description)
 	ds.text("method", cmp.Or(have.Method, http.MethodPost), cmp.Or(want.Method, http.MethodPost))
-	ds.text("url", have.URL, want.URL)
-	ds.text("audience", have.Audience, want.Audience)
+	if !elsewhere {
+		ds.text("url", have.URL, want.URL)
+		ds.text("audience", have.Audience, want.Audience)
+	}
 	ds.text("service account", have.ServiceAccount, want.ServiceAccount)
 	ds.headers(have.Header, want.Header)
 	ds.body(have.Body, want.Body)
@@ -41,9 +46,14 @@ func compare(have, want *transport.Job) []plan.Field {
 type differences []plan.Field
 
 func (ds *differences) text(name, from, to string) {
-	if from != to {
-		*ds = append(*ds, plan.Field{Name: name, From: quoted(from), To: quoted(to)})
+	if from == to {
+		return
 	}
+	f := plan.Field{Name: name, From: quoted(from), To: quoted(to)}
+	if f.From == f.To {
+		f.From, f.To = apart(from, to)
+	}
+	*ds = append(*ds, f)
 }
 
 // headers leaves out what Cloud Scheduler sets, or replaces, by itself.
@@ -60,11 +70,12 @@ func (ds *differences) body(from, to []byte) {
 	if bytes.Equal(from, to) {
 		return
 	}
+	if isShort(from) && isShort(to) {
+		ds.text("body", string(from), string(to))
+		return
+	}
 	f := plan.Field{Name: "body", From: size(from), To: size(to)}
-	switch {
-	case isShort(from) && isShort(to):
-		f.From, f.To = quoted(string(from)), quoted(string(to))
-	case len(from) == len(to):
+	if len(from) == len(to) {
 		f.To = strconv.Itoa(len(to)) + " other bytes"
 	}
 	*ds = append(*ds, f)
@@ -101,20 +112,11 @@ func canonical(h http.Header) map[string]string {
 	out := map[string]string{}
 	for name, vs := range h {
 		name = textproto.CanonicalMIMEHeaderKey(name)
-		if !platforms(name) {
+		if !headers.OfScheduler(name) {
 			out[name] = strings.Join(vs, ", ")
 		}
 	}
 	return out
-}
-
-// platforms reports whether Cloud Scheduler ignores or replaces a header.
-func platforms(name string) bool {
-	switch name {
-	case "Host", "Content-Length", "User-Agent":
-		return true
-	}
-	return strings.HasPrefix(name, "X-Google-") || strings.HasPrefix(name, "X-Appengine-") || strings.HasPrefix(name, "X-Cloudscheduler")
 }
 
 // shown is how much of a value a plan shows.
@@ -122,16 +124,50 @@ const shown = 200
 
 // quoted is a value as it reads in a plan.
 func quoted(s string) string {
-	switch {
-	case s == "":
+	if s == "" {
 		return "none"
-	case len(s) > shown:
-		s = strings.ToValidUTF8(s[:shown], "") + "..."
 	}
-	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return strconv.Quote(s)
+	return part(s, 0)
+}
+
+// apart are two values that are quoted alike, around where they begin to differ.
+func apart(a, b string) (string, string) {
+	same := 0
+	for same < min(len(a), len(b)) && a[same] == b[same] {
+		same++
 	}
-	return s
+	from := runeStart(a, max(0, same-shown/4))
+	if a, b := part(a, from), part(b, from); a != b {
+		return a, b
+	}
+	return strconv.Quote(a), strconv.Quote(b) // short ones, of which one looks like the other one quoted
+}
+
+// part is what is shown of a value, from there on.
+func part(s string, from int) string {
+	before, after, to := "", "", len(s)
+	if from > 0 {
+		before = "..."
+	}
+	if to-from > shown {
+		after, to = "...", runeStart(s, from+shown)
+	}
+	text := before + s[from:to] + after
+	odd := func(r rune) bool { return !unicode.IsPrint(r) }
+	if text == "none" || !utf8.ValidString(text) || strings.ContainsFunc(text, odd) {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
+// runeStart is where the character begins that the i-th byte belongs to.
+func runeStart(s string, i int) int {
+	for at := i; at >= max(0, i-utf8.UTFMax+1) && at < len(s); at-- {
+		if utf8.RuneStart(s[at]) {
+			return at
+		}
+	}
+	return i // it is no UTF-8
 }
 
 func isShort(body []byte) bool { return len(body) <= 80 && utf8.Valid(body) }
@@ -148,12 +184,5 @@ func span(d time.Duration) string {
 	if d == 0 {
 		return "" // no limit
 	}
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	return converge.Span(d)
 }

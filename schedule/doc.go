@@ -26,8 +26,11 @@
 //
 // # Names
 //
-// The job of a task is called "<app>--<task>", with a hyphen in place of what no job id may hold. That prefix and the
-// App's endpoint are all by which [Sync] knows its own: jobs have no labels.
+// The job of a task is called "<app>--<task>", of Config.Name, Config.Delimiter and the task's name, with a hyphen in
+// place of what no job id may hold. So that no two Apps share a prefix, a hyphen and a hash of eight hexadecimal digits
+// follow the name of an App that needs such a hyphen, or that ends like one that has a hash: "my.shop" becomes
+// "my-shop-38792826--". Two tasks of an App that would share a job are refused by Register. That prefix and the App's
+// endpoint are all by which [Sync] knows its own: jobs have no labels.
 //
 // # Concurrency
 //
@@ -40,6 +43,6 @@
 //
 // # Testing
 //
-// NextRuns tells when a task would run. Package tasktest builds the push of Cloud Scheduler and runs periodic tasks
+// NextRuns and NextRunsAfter tell when a task would run. Package tasktest builds the push of Cloud Scheduler and runs periodic tasks
 // as its clock moves. With transport/memory they fire in this process.
 package schedule

@@ -1,6 +1,7 @@
 package schedule_test
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"maps"
@@ -16,7 +17,8 @@ import (
 
 // schScheduler keeps jobs, records what is written, and fails where it is told to. It is far away, as Cloud Scheduler is.
 type schScheduler struct {
-	account string // whose tokens it sends
+	account   string // whose tokens it sends; empty: push@shop.example.com's
+	anonymous bool   // it knows no account
 
 	mu      sync.Mutex
 	jobs    map[string]*transport.Job
@@ -30,7 +32,12 @@ type schScheduler struct {
 	most    int
 }
 
-func (s *schScheduler) PushServiceAccount() string { return s.account }
+func (s *schScheduler) PushServiceAccount() string {
+	if s.anonymous {
+		return ""
+	}
+	return cmp.Or(s.account, "push@shop.example.com")
+}
 
 func (s *schScheduler) begin(ctx context.Context, write string) (end func(), err error) {
 	s.mu.Lock()
@@ -50,7 +57,12 @@ func (s *schScheduler) begin(ctx context.Context, write string) (end func(), err
 }
 
 func (s *schScheduler) PutJob(ctx context.Context, j *transport.Job) error {
-	end, err := s.begin(ctx, "put "+j.Name)
+	return s.write(ctx, "put "+j.Name, j)
+}
+
+// write puts a job, by whatever method.
+func (s *schScheduler) write(ctx context.Context, write string, j *transport.Job) error {
+	end, err := s.begin(ctx, write)
 	defer end()
 	if err != nil {
 		return err

@@ -1,18 +1,22 @@
 package schedule
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
+	"github.com/typedtasks/typedtasks/internal/payload"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
 // entry is a periodic task under one App.
 type entry struct {
-	job *transport.Job // shared, never changed
-	dev bool           // runs are seconds apart
+	job     *transport.Job // shared, never changed
+	seconds time.Duration  // its Interval, where that is for development only; 0: it is not
 }
 
 // Conflict refuses a second task of one job: see tasks.Spec.
@@ -37,7 +41,11 @@ func (d *definition) resolve(app *tasks.App, s tasks.Spec) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &entry{job: job, dev: d.schedule.SubMinute()}, nil
+	e := &entry{job: job}
+	if d.schedule.SubMinute() {
+		e.seconds, _ = d.schedule.Interval()
+	}
+	return e, nil
 }
 
 // start declares the job where the scheduler is in this process.
@@ -59,7 +67,7 @@ func (d *definition) job(cfg tasks.Config, s tasks.Spec) (*transport.Job, error)
 		cfg.Codec = tasks.JSONCodec{}
 	}
 	v, _ := d.boxed()
-	body, err := encode(cfg.Codec, v)
+	body, err := payload.Encode(cfg.Codec, v)
 	if err != nil {
 		return nil, fmt.Errorf("the payload: %w", err)
 	}
@@ -78,7 +86,7 @@ func (d *definition) job(cfg tasks.Config, s tasks.Spec) (*transport.Job, error)
 		j.Header[name] = append([]string(nil), vs...)
 	}
 	if _, set := j.Header[headerContentType]; !set {
-		j.Header[headerContentType] = []string{contentType(cfg.Codec)}
+		j.Header[headerContentType] = []string{payload.ContentType(cfg.Codec)}
 	}
 	if d.retry != nil {
 		r := *d.retry
@@ -98,41 +106,31 @@ func (d *definition) boxed() (v any, given bool) {
 	return d.newBox(), false
 }
 
-// encode keeps a payload's own methods from panicking where it is encoded.
-func encode(c tasks.Codec, v any) (body []byte, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%s codec: panic: %v", c.Name(), p)
-		}
-	}()
-	return c.Marshal(v)
-}
-
-// contentType labels a codec's bytes, as tasks does: Cloud Scheduler says application/octet-stream by itself.
-func contentType(c tasks.Codec) string {
-	if ct, ok := c.(tasks.ContentTyper); ok {
-		return ct.ContentType()
-	}
-	if c.Name() == "json" {
-		return "application/json"
-	}
-	return "application/octet-stream"
-}
-
-const (
-	headerContentType = "Content-Type"
-	headerRetry       = "Typedtasks-Retry" // of what is enqueued
-)
+const headerContentType = "Content-Type"
 
 // jobName is the job id of a task.
 func jobName(cfg tasks.Config, task string) string { return prefix(cfg) + legal(task) }
 
-// prefix is what the names of an App's jobs begin with, empty for an App without a name.
+// prefix is what the names of an App's jobs begin with, empty for an App without a name. Apps of two names share none:
+// where the name, or the delimiter, cannot be part of a job id as it is, a hash follows the name.
 func prefix(cfg tasks.Config) string {
 	if cfg.Name == "" {
 		return ""
 	}
-	return legal(cfg.Name + cfg.Delimiter)
+	name, delimiter := legal(cfg.Name), legal(cfg.Delimiter)
+	if name != cfg.Name || delimiter != cfg.Delimiter || looksHashed(name) {
+		sum := sha256.Sum256([]byte(cfg.Name + cfg.Delimiter))
+		name += "-" + hex.EncodeToString(sum[:hashBytes])
+	}
+	return name + delimiter
+}
+
+const hashBytes = 4
+
+// looksHashed reports whether a name could be what becomes of another: "-" and a hash at its end.
+func looksHashed(name string) bool {
+	at := len(name) - 2*hashBytes - 1
+	return at >= 0 && name[at] == '-' && strings.Trim(name[at+1:], "0123456789abcdef") == ""
 }
 
 // legal makes a job id, or a part of one, of a name: what is not allowed becomes a hyphen.

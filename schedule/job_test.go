@@ -24,7 +24,7 @@ func TestDescribe_FullDefinition(t *testing.T) {
 	app := schApp(t, tasks.Config{Name: "shop co", Delimiter: "::", TasksPath: "work", Audience: "https://aud.example.com"})
 	schRegister(t, app, p)
 	want := &transport.Job{
-		Name: "shop-co--reports-nightly", Description: "the report of the night", Schedule: "0 3 * * 1-5", TimeZone: "America/Sao_Paulo",
+		Name: "shop-co-5f57ab99--reports-nightly", Description: "the report of the night", Schedule: "0 3 * * 1-5", TimeZone: "America/Sao_Paulo",
 		URL: "https://shop.example.com/_tasks/work/reports.nightly", Audience: "https://aud.example.com",
 		Header: http.Header{"Content-Type": {"application/json"}, "X-Tenant": {"a"}}, Body: []byte(`{"region":"south"}`),
 		Deadline: 5 * time.Minute, Retry: &retry, Method: http.MethodPost,
@@ -66,7 +66,7 @@ func TestDescribe(t *testing.T) {
 	}{
 		{"no name of the App", tasks.Config{Name: "-"}, full, func(j *transport.Job) string { return j.Name }, "n"},
 		{"another delimiter", tasks.Config{Delimiter: "_"}, full, func(j *transport.Job) string { return j.Name }, "shop_n"},
-		{"a name in other letters", tasks.Config{Name: "größe"}, full, func(j *transport.Job) string { return j.Name }, "gr--e--n"},
+		{"a name in other letters", tasks.Config{Name: "größe"}, full, func(j *transport.Job) string { return j.Name }, "gr--e-8a391438--n"},
 		{"no token", tasks.Config{}, schNamed("n", schedule.NoOIDC()), func(j *transport.Job) string { return j.Audience }, ""},
 		{"a credential instead", tasks.Config{}, schNamed("n", schedule.NoOIDC(), schedule.Task(tasks.WithHeader("authorization", "Basic x"))),
 			func(j *transport.Job) string { return j.Header.Get("Authorization") }, "Basic x"},

@@ -282,3 +282,47 @@ func TestMemory_Sync(t *testing.T) {
 			"[-] schedule shop--old: deleted: no periodic task declares it any more", "1 deleted, 2 unchanged")
 	})
 }
+
+// Two instances of a program over one memory share their jobs, wherever these are posted to, and sync in turn.
+func TestMemory_Sync_OfTwoApps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log schLog
+		mem := memory.New()
+		p := schedule.New(func(ctx context.Context, _ schReport) error {
+			app, _ := tasks.AppFrom(ctx)
+			log.add("%s", app.Config().Endpoint)
+			return nil
+		}, schedule.Cron("@hourly"), schedule.Task(tasks.WithName("n")))
+		one := schApp(t, tasks.Config{Endpoint: "http://one/a", Transport: mem})
+		two := schApp(t, tasks.Config{Endpoint: "http://two", Transport: mem})
+		schRegister(t, one, p)
+		schRegister(t, two, p)
+		for range 2 {
+			schPlan(t, schSync(t, one), "[=] schedule shop--n", "1 unchanged")
+			schPlan(t, schSync(t, two), "[=] schedule shop--n", "1 unchanged")
+		}
+		// What is drift stays drift, and what is put for one of them is none for the other.
+		drifted := schDescribe(t, two, p)
+		drifted.Description, drifted.URL = "by hand", "http://two/elsewhere"
+		if err := mem.PutJob(t.Context(), drifted); err != nil {
+			t.Fatal(err)
+		}
+		schPlan(t, schSync(t, one), "[~] schedule shop--n: updated: description: by hand -> none; url: http://two/elsewhere -> http://one/a/tasks/n; "+
+			"audience: http://two -> http://one", "1 updated")
+		schPlan(t, schSync(t, two), "[=] schedule shop--n", "1 unchanged")
+
+		hour := func(want string) {
+			t.Helper()
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if got := log.take(); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		}
+		hour("http://one/a")
+		if err := one.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		hour("http://two")
+	})
+}

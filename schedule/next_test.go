@@ -128,3 +128,26 @@ func TestNextRuns_Refuses(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestNextRunsAfter_BeginsWithThatTime(t *testing.T) {
+	t.Parallel()
+	p := schedule.New(schNothing[schReport], schedule.Cron("0 3 * * *"), schedule.TimeZone("America/Sao_Paulo"))
+	schRegister(t, schApp(t, tasks.Config{Transport: schClock{now: time.Date(2001, 2, 2, 0, 0, 0, 0, time.UTC)}}), p)
+	at := time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC) // a time of the schedule: it does not count
+	runs, err := p.NextRunsAfter(at, 2)
+	if err != nil || len(runs) != 2 {
+		t.Fatalf("%v, %v", runs, err)
+	}
+	for i, want := range []string{"2026-11-25T03:00:00-03:00", "2026-11-26T03:00:00-03:00"} {
+		if got := runs[i].Format(time.RFC3339); got != want {
+			t.Errorf("run %d at %s, want %s", i+1, got, want)
+		}
+	}
+	often := schedule.New(schNothing[schReport], schedule.Interval(90*time.Second))
+	if runs, err := often.NextRunsAfter(at, 1); err != nil || len(runs) != 1 || runs[0].Sub(at) != 90*time.Second {
+		t.Errorf("%v, %v", runs, err)
+	}
+	if _, err := p.NextRunsAfter(at, -1); !errors.Is(err, tasks.ErrInvalid) {
+		t.Errorf("%v does not match ErrInvalid", err)
+	}
+}

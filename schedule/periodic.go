@@ -49,7 +49,7 @@ func (p *Periodic[T]) Spec() tasks.Spec {
 
 // WithPayload sets what the task is given at each run, and returns p: it is for where the task is defined. Register
 // encodes and validates it, and runs get copies; until then nothing that it refers to may change. What an App has
-// registered keeps the payload that it had then.
+// registered keeps the payload that it had then. A nil or a zero p stays as it is: Register refuses it.
 func (p *Periodic[T]) WithPayload(payload T) *Periodic[T] {
 	if p != nil && p.def != nil {
 		v := box(&payload)
@@ -60,10 +60,17 @@ func (p *Periodic[T]) WithPayload(payload T) *Periodic[T] {
 
 // NextRuns tells the next n times of the schedule, in its time zone, or fewer where it has no more. It begins with the
 // time of the App that p is registered with, if there is just one, else with that of the machine. It needs neither
-// Register nor a scheduler, and knows of none that is paused. An error says that n is less than 0, or what is wrong
-// with the schedule or its zone.
-func (p *Periodic[T]) NextRuns(n int) ([]time.Time, error) {
-	runs, err := p.definition().next(p.now(), n)
+// Register nor a scheduler, and knows of none that is paused. An error says that n is less than 0, or p nil, which are
+// tasks.ErrInvalid, or what is wrong with the schedule or its zone.
+func (p *Periodic[T]) NextRuns(n int) ([]time.Time, error) { return p.NextRunsAfter(p.now(), n) }
+
+// NextRunsAfter is NextRuns from another time on: the first n times of the schedule that are later than t. Runs of
+// "every N minutes" and the like are counted from t.
+func (p *Periodic[T]) NextRunsAfter(t time.Time, n int) ([]time.Time, error) {
+	if p == nil {
+		return nil, fmt.Errorf("schedule: next runs: %w: a nil Periodic: make it with schedule.New", tasks.ErrInvalid)
+	}
+	runs, err := p.definition().next(t, n)
 	if err != nil {
 		return nil, fmt.Errorf("schedule: %s: next runs: %w", p.Task.Spec().Name, err)
 	}
@@ -79,7 +86,7 @@ func (p *Periodic[T]) definition() *definition {
 
 // now is the time of the App, if there is just one.
 func (p *Periodic[T]) now() time.Time {
-	if p.Task == nil {
+	if p == nil || p.Task == nil {
 		return time.Now()
 	}
 	app, err := p.App(context.Background())

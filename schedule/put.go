@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/typedtasks/typedtasks/internal/converge"
+	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/tasks/plan"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -15,7 +17,7 @@ func (s *syncing) put(ctx context.Context, want *transport.Job) converge.Outcome
 	have := s.found[want.Name]
 	want = s.authorized(want, have)
 	if have == nil {
-		return s.done(plan.Created, want.Name, when(want), nil, s.write(ctx, want))
+		return s.done(plan.Created, want.Name, when(want), nil, s.write(ctx, want, s.create))
 	}
 	if have.URL == "" {
 		why := "it is no HTTP request, so another's: choose another name with schedule.Task(tasks.WithName(...)), or delete it by hand"
@@ -23,7 +25,7 @@ func (s *syncing) put(ctx context.Context, want *transport.Job) converge.Outcome
 		o.Err = fmt.Errorf("%s %q: %w: %s", kind, want.Name, ErrBlocked, why)
 		return o
 	}
-	fields := compare(have, want)
+	fields := compare(have, want, s.isSibling(have.URL, want.URL))
 	if len(fields) == 0 {
 		return s.done(plan.Unchanged, want.Name, rests(have), nil, nil)
 	}
@@ -31,7 +33,7 @@ func (s *syncing) put(ctx context.Context, want *transport.Job) converge.Outcome
 	if still := rests(have); still != "" {
 		why += "; " + still
 	}
-	return s.done(plan.Updated, want.Name, why, fields, s.write(ctx, want))
+	return s.done(plan.Updated, want.Name, why, fields, s.write(ctx, want, s.scheduler.PutJob))
 }
 
 // authorized is a job with the account whose token it is to send: the scheduler's, else the one that it has.
@@ -46,15 +48,42 @@ func (s *syncing) authorized(want, have *transport.Job) *transport.Job {
 	return &j
 }
 
-func (s *syncing) write(ctx context.Context, want *transport.Job) error {
-	if s.dryRun {
+// write does it, unless nobody asked for that, or it could only fail.
+func (s *syncing) write(ctx context.Context, want *transport.Job, do func(context.Context, *transport.Job) error) error {
+	switch {
+	case s.noAccount && want.Audience != "" && want.ServiceAccount == "":
+		return fmt.Errorf("%w: a token for Audience %q needs a service account, and the scheduler knows none: give it one (cloudscheduler.WithServiceAccount, CLOUD_TASKS_SERVICE_ACCOUNT), or give up the token with schedule.NoOIDC",
+			tasks.ErrInvalid, want.Audience)
+	case s.dryRun:
 		return nil
 	}
-	return s.scheduler.PutJob(ctx, want)
+	return do(ctx, want)
+}
+
+// create makes a job that was not listed, in one write where the scheduler can.
+func (s *syncing) create(ctx context.Context, want *transport.Job) error {
+	if s.creator == nil {
+		return s.scheduler.PutJob(ctx, want)
+	}
+	err := s.creator.CreateJob(ctx, want)
+	if errors.Is(err, transport.ErrExists) || errors.Is(err, transport.ErrUnsupported) { // somebody was faster, or it cannot after all
+		err = s.scheduler.PutJob(ctx, want)
+	}
+	return err
+}
+
+// isSibling reports whether a job is posted to another App of this name in this process: the same path under another
+// endpoint. Whichever of them is there gets it.
+func (s *syncing) isSibling(have, want string) bool {
+	rest, ok := strings.CutPrefix(want, s.cfg.Endpoint)
+	return ok && s.local && have != want && strings.HasSuffix(have, rest)
 }
 
 // delete removes a job that is ours, and nobody's any more.
 func (s *syncing) delete(ctx context.Context, name string) converge.Outcome {
+	if !converge.MayDestroy(ctx, kind, name) {
+		return converge.Unconfirmed(kind, name, ErrBlocked)
+	}
 	var err error
 	if !s.dryRun {
 		err = s.scheduler.DeleteJob(ctx, name)

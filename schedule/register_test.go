@@ -37,11 +37,12 @@ func TestRegister_WhatIsWrong_IsSaidWithTheFix(t *testing.T) {
 		{"English for Cron", schedule.New(report, schedule.Cron("every 2 hours")), []string{`Cron: "every 2 hours"`, "use schedule.Every"}, nil},
 		{"no English", schedule.New(report, schedule.Every("every now and then")), []string{"Every", "\"now\" is not understood"}, nil},
 		{"five fields for Every", schedule.New(report, schedule.Every("0 3 * * *")), []string{`Every: "0 3 * * *"`, "use schedule.Cron"}, nil},
+		{"seconds for Every", schedule.New(report, schedule.Every("Every  10 seconds")), []string{`Every: Cloud Scheduler has no "Every 10 seconds"`, "use schedule.Interval for development"}, nil},
 		{"@daily for Every", schedule.New(report, schedule.Every("@daily")), []string{`Every: "@daily"`, "use schedule.Cron"}, nil},
 		{"an interval of nothing", schedule.New(report, schedule.Interval(0)), []string{"Interval: 0s is no interval"}, nil},
 		{"an interval below zero", schedule.New(report, schedule.Interval(-time.Minute)), []string{"Interval: -1m0s is no interval"}, nil},
 		{"an interval with a fraction", schedule.New(report, schedule.Interval(1500*time.Millisecond)), []string{"Interval: 1.5s is no whole number of seconds"}, nil},
-		{"an interval of ages", schedule.New(report, schedule.Interval(100_000*time.Minute)), []string{"Interval", "99999"}, nil},
+		{"an interval of ages", schedule.New(report, schedule.Interval(100_000*time.Minute)), []string{"Interval: 1666h40m0s: ", "99999"}, nil},
 
 		{"an unknown zone", schedule.New(report, nightly, schedule.TimeZone("America/Sao_Paolo")), []string{`TimeZone: time zone "America/Sao_Paolo"`}, nil},
 		{"the machine's zone", schedule.New(report, nightly, schedule.TimeZone("Local")), []string{"TimeZone", "depends on the machine"}, nil},

@@ -22,12 +22,13 @@ func DryRun() SyncOption { return syncOption(func(s *syncing) { s.dryRun = true 
 
 // Sync makes the jobs of app's periodic tasks what the code says, and returns what it did:
 //
-//   - Missing jobs are created, those that differ are updated, and the plan has each field, from what to what.
+//   - Missing jobs are created, those that differ are updated, and the plan has each field, from what to what. In this
+//     process a job may be posted to another App of the same name: that is no difference.
 //   - A job that is paused, or disabled, stays so; the plan says it.
 //   - Jobs of this App that no task declares any more are deleted. Jobs have no labels, so an App's are those whose
-//     name begins with its own ("shop--") and whose target lies under its Config.Endpoint; "shop--admin--Report" may
-//     be of another App, "shop--admin", and only goes if it is posted to a task of the name "admin--Report". Nobody
-//     else's ever are.
+//     name begins with its own ("shop--", see the package documentation) and whose target lies under its
+//     Config.Endpoint, as a server reads a URL; "shop--admin--Report" may be of another App, "shop--admin", and only
+//     goes if it is posted to a task of the name "admin--Report". Nobody else's ever are.
 //   - A job of a declared name that is no HTTP request is another's. It stays as it is, and Sync fails with
 //     [ErrBlocked].
 //
@@ -37,7 +38,8 @@ func DryRun() SyncOption { return syncOption(func(s *syncing) { s.dryRun = true 
 //
 // Errors: tasks.ErrNoScheduler; [ErrNothingToSync] for an App without a name, or without periodic tasks;
 // tasks.ErrInvalid for an [Interval] of seconds, or without Config.Endpoint, where the scheduler is not in this
-// process; tasks.ErrShutdown; [ErrBlocked]; the scheduler's.
+// process, for a token that no service account is known for, and for a nil app; tasks.ErrShutdown; [ErrBlocked]; the
+// scheduler's.
 func Sync(ctx context.Context, app *tasks.App, opts ...SyncOption) (Plan, error) {
 	s, err := newSyncing(app)
 	if err != nil {
@@ -74,7 +76,10 @@ const kind = "schedule"
 type syncing struct {
 	cfg       tasks.Config
 	scheduler transport.Scheduler
-	account   string // whose token the scheduler sends; empty: not known
+	creator   transport.JobCreator // nil: PutJob creates
+	local     bool                 // it is in this process
+	account   string               // whose token the scheduler sends; empty: not known
+	noAccount bool                 // it has none of its own
 	dryRun    bool
 
 	wanted   []*transport.Job          // in the order of registration

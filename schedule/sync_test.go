@@ -66,6 +66,8 @@ func TestSync_Drift(t *testing.T) {
 		{"no zone", bare, func(j *transport.Job) { j.TimeZone = "" }, nil},
 		{"description", full, func(j *transport.Job) { j.Description = "by hand" }, []string{`description: by hand -> each night`}},
 		{"a description too many", bare, func(j *transport.Job) { j.Description = "a\nb" }, []string{`description: "a\nb" -> none`}},
+		{"a description that looks like nothing", bare, func(j *transport.Job) { j.Description = "none" }, []string{`description: "none" -> none`}},
+		{"a description that is no text", bare, func(j *transport.Job) { j.Description = "a\xff" }, []string{`description: "a\xff" -> none`}},
 		{"a long description", bare, func(j *transport.Job) { j.Description = strings.Repeat("ä", 150) }, []string{"description: " + strings.Repeat("ä", 100) + "... -> none"}},
 		{"method", full, func(j *transport.Job) { j.Method = http.MethodPut }, []string{`method: PUT -> POST`}},
 		{"no method", full, func(j *transport.Job) { j.Method = "" }, nil},
@@ -81,9 +83,10 @@ func TestSync_Drift(t *testing.T) {
 		{"no headers", bare, func(j *transport.Job) { j.Header = nil }, []string{`header Content-Type: none -> application/json`}},
 		{"names of headers in small letters, and the platform's own", full, func(j *transport.Job) {
 			j.Header = http.Header{"x-tenant": {"a"}, "content-type": {"application/json"}, "User-Agent": {"Google-Cloud-Scheduler"},
-				"X-CloudScheduler": {"true"}, "x-google-a": {"1"}, "X-AppEngine-b": {"2"}, "Host": {"x"}, "Content-Length": {"3"}}
+				"X-CloudScheduler": {"true"}, "x-google-a": {"1"}, "X-AppEngine-b": {"2"}, "Host": {"x"}, "Content-Length": {"3"}, "te": {"x"}, "Connection": {"close"}}
 		}, nil},
 		{"body", full, func(j *transport.Job) { j.Body = []byte(`{"days":8}`) }, []string{`body: {"days":8} -> {"days":7}`}},
+		{"a body that looks like nothing", full, func(j *transport.Job) { j.Body = []byte("none") }, []string{`body: "none" -> {"days":7}`}},
 		{"no body", full, func(j *transport.Job) { j.Body = nil }, []string{`body: none -> {"days":7}`}},
 		{"a long body", full, func(j *transport.Job) { j.Body = long("x") }, []string{`body: 100 bytes -> 10 bytes`}},
 		{"a body that is no text", full, func(j *transport.Job) { j.Body = []byte{0xff} }, []string{`body: 1 byte -> 10 bytes`}},
@@ -149,6 +152,36 @@ func TestSync_Drift(t *testing.T) {
 	}
 }
 
+// Values that are cut are shown where they differ.
+func TestSync_LongValuesThatBeginAlike_AreToldApart(t *testing.T) {
+	t.Parallel()
+	x := func(n int) string { return strings.Repeat("x", n) }
+	for _, c := range []struct{ name, from, to, want string }{
+		{"in the middle", x(240) + "old" + x(240), x(240) + "new" + x(240),
+			"..." + x(50) + "old" + x(147) + "... -> ..." + x(50) + "new" + x(147) + "..."},
+		{"at the end", x(300), x(300) + "y", "..." + x(50) + " -> ..." + x(50) + "y"},
+		{"in the last character shown", x(199) + "a" + x(10), x(199) + "b" + x(10), x(199) + "a... -> " + x(199) + "b..."},
+		{"in the first one cut", x(200) + "a", x(200) + "b", "..." + x(50) + "a -> ..." + x(50) + "b"},
+		{"in a character of several bytes", strings.Repeat("ä", 149) + "ä", strings.Repeat("ä", 149) + "ö",
+			"..." + strings.Repeat("ä", 25) + "ä -> ..." + strings.Repeat("ä", 25) + "ö"},
+		{"what reads like a cut", x(201), x(200) + "...", "..." + x(51) + " -> ..." + x(50) + "..."},
+		{"what reads like nothing, and that quoted", "none", `"none"`, `"none" -> "\"none\""`},
+		{"what is not printed", x(210) + "\x01", x(210) + "\x02", `"...` + x(50) + `\x01" -> "...` + x(50) + `\x02"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := &schScheduler{}
+			app := schApp(t, tasks.Config{Scheduler: s})
+			schRegister(t, app, schNamed("n", schedule.Description(c.to)))
+			schSync(t, app)
+			s.jobs["shop--n"].Description = c.from
+			if got, want := schSync(t, app).Changes[0].Why, "description: "+c.want; got != want {
+				t.Errorf("%s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
 func TestSync_BodyOfTheSameLength_IsToldApart(t *testing.T) {
 	t.Parallel()
 	s := &schScheduler{}
@@ -181,6 +214,7 @@ func TestSync_UnknownAccount_IsLeft(t *testing.T) {
 	app := schApp(t, tasks.Config{Scheduler: s})
 	schRegister(t, app, schNamed("n"))
 	schSync(t, app)
+	s.anonymous = true
 	s.jobs["shop--n"].ServiceAccount = "hand@x"
 	schPlan(t, schSync(t, app), "[=] schedule shop--n", "1 unchanged")
 	s.jobs["shop--n"].Description = "drift"
@@ -225,7 +259,7 @@ func TestSync_Refuses(t *testing.T) {
 		{"a nil scheduler of some type", tasks.Config{Scheduler: (*schScheduler)(nil)}, schNamed("n"), nil, tasks.ErrNoScheduler},
 		{"no name", tasks.Config{Name: "-", Scheduler: &schScheduler{}}, schNamed("n"), []string{"Config.Name is empty"}, schedule.ErrNothingToSync},
 		{"no periodic task", tasks.Config{Scheduler: &schScheduler{}}, tasks.New(schNothing[schReport]), []string{`the App "shop" has no periodic tasks`}, tasks.ErrNothingToSync},
-		{"seconds", tasks.Config{Scheduler: &schScheduler{}}, seconds(), []string{`periodic "schReport"`, `"every 30 seconds" is for development`, "whole minutes"}, tasks.ErrInvalid},
+		{"seconds", tasks.Config{Scheduler: &schScheduler{}}, seconds(), []string{`periodic "schReport"`, "schedule.Interval of 30s is for development", "whole minutes"}, tasks.ErrInvalid},
 		{"no endpoint", tasks.Config{Endpoint: "-", Transport: memory.New(), Scheduler: &schScheduler{}}, schNamed("n"), []string{"Config.Endpoint is empty"}, tasks.ErrInvalid},
 	} {
 		t.Run(c.name, func(t *testing.T) {

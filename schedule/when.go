@@ -18,7 +18,7 @@ type When interface {
 func Cron(expr string) When { return cronWhen(expr) }
 
 // Every is a schedule in Cloud Scheduler's English: "every 2 hours", "every monday 09:00",
-// "1st friday of month 09:00". Runs of "every N minutes" and "every N hours" are N apart.
+// "1st friday of month 09:00". Runs of "every N minutes" and "every N hours" are N apart. Seconds are for [Interval].
 func Every(english string) When { return everyWhen(english) }
 
 // Interval is runs that are d apart: whole minutes, or whole seconds for development. [Sync] refuses seconds for a
@@ -54,6 +54,8 @@ func (w everyWhen) parse() (*cron.Schedule, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("Every: %w", err)
+	case s.SubMinute():
+		return nil, fmt.Errorf("Every: Cloud Scheduler has no %q: use schedule.Interval for development", s)
 	case s.UnixCron():
 		return nil, fmt.Errorf("Every: %q is no English schedule: use schedule.Cron for the five fields", w)
 	}
@@ -73,7 +75,7 @@ func (w intervalWhen) parse() (*cron.Schedule, error) {
 	}
 	s, err := cron.Parse(expr)
 	if err != nil {
-		return nil, fmt.Errorf("Interval: %w", err)
+		return nil, fmt.Errorf("Interval: %s: %w", d, err)
 	}
 	return s, nil
 }
