@@ -20,7 +20,7 @@ type manager struct {
 
 	dryRun, yes bool
 	output      string
-	timeout     time.Duration
+	timeout     duration
 }
 
 // Command returns the command "tasks" over app, to be added to a root command, or to be one. Definitions that are
@@ -39,13 +39,34 @@ func Command(app *tasks.App, opts ...Option) *cobra.Command {
 	flags.BoolVar(&m.dryRun, "dry-run", false, "only tell what would be done")
 	flags.BoolVar(&m.yes, "yes", false, "do not ask before something is deleted")
 	flags.StringVar(&m.output, "output", outputText, "text or json")
-	flags.DurationVar(&m.timeout, "timeout", 0, "of the whole command, such as 30s (default none)")
+	flags.Var(&m.timeout, "timeout", "of the whole command, such as 30s (default none)")
 	completeFlag(cmd, "output", cobra.FixedCompletions([]cobra.Completion{
 		cobra.CompletionWithDesc(outputText, "for people"),
 		cobra.CompletionWithDesc(outputJSON, "one document, for programs"),
 	}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.AddCommand(m.list(), m.sync(), m.enqueue(), m.publish(), m.run(), m.debug(), m.delete(), m.queues(), m.schedules())
+	cmd.SetHelpFunc(helpUnder(cmd))
 	return cmd
+}
+
+// helpUnder is the help of the root, where the examples have the name that the command has below it.
+func helpUnder(tasks *cobra.Command) func(*cobra.Command, []string) {
+	return func(cmd *cobra.Command, args []string) {
+		example := cmd.Example
+		defer func() { cmd.Example = example }()
+		lines := strings.Split(example, "\n")
+		for i, line := range lines {
+			if rest, ok := strings.CutPrefix(line, "  tasks "); ok {
+				lines[i] = "  " + tasks.CommandPath() + " " + rest
+			}
+		}
+		cmd.Example = strings.Join(lines, "\n")
+		above := tasks.Parent()
+		if above == nil {
+			above = &cobra.Command{} // which has cobra's own
+		}
+		above.HelpFunc()(cmd, args)
+	}
 }
 
 // The formats of --output.
@@ -73,7 +94,7 @@ func (m *manager) does(noDryRun string, f func(c *call, args []string) error) fu
 			return usagef("--output %q is neither %s nor %s", m.output, outputText, outputJSON)
 		}
 		if m.timeout < 0 {
-			return usagef("--timeout %s is negative", m.timeout)
+			return usagef("--timeout %s is negative", &m.timeout)
 		}
 		if m.dryRun && noDryRun != "" {
 			return usagef("%s has no dry run: %s", cmd.Name(), noDryRun)
@@ -81,7 +102,7 @@ func (m *manager) does(noDryRun string, f func(c *call, args []string) error) fu
 		ctx := cmd.Context()
 		if m.timeout > 0 {
 			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, m.timeout)
+			ctx, cancel = context.WithTimeout(ctx, time.Duration(m.timeout))
 			defer cancel()
 		}
 		c := &call{

@@ -191,7 +191,7 @@ func TestCompletion_TellsNamesAndAsksNobody(t *testing.T) {
 		orders := []string{"orders\tpublisher, topic orders"}
 		schedules := []string{"Nightly\t0 3 * * 1-5, America/Sao_Paulo", "Sweep\tevery 2 hours, UTC"}
 		runnable := append([]string{"Welcome\tWelcome on queue mail", "Sum\tSum on queue shop"}, schedules...)
-		queues := []string{"mail\t10/s, 5 at a time, 8 attempts, backoff 1s to 10m", "shop\tnot declared"}
+		queues := []string{"mail\t10/s, 5 at a time, 8 attempts, backoff 1s to 10m, 10 doublings", "shop\tnot declared: made with its first task"}
 		for _, c := range []struct {
 			args []string
 			want []string
@@ -252,6 +252,11 @@ func TestUnknownName_Suggests(t *testing.T) {
 			{[]string{"run", "Wlecome"}, "did you mean Welcome?"},
 			{[]string{"run", "Welc"}, "did you mean Welcome?"},
 			{[]string{"run", "Swep"}, "did you mean Sweep?"},
+			{[]string{"run", "DoSweepNow"}, `there is no task "DoSweepNow": did you mean Sweep?`},
+			{[]string{"run", "elco"}, "did you mean Welcome or SendWelcome?"},
+			{[]string{"run", "audit"}, `"audit" is a subscriber, not a task: what it gets is sent by the command publish`},
+			{[]string{"enqueue", "orders"}, `"orders" is a publisher, not a task: see the command publish`},
+			{[]string{"publish", "audit"}, `"audit" is a subscriber, not a publisher`},
 			{[]string{"run", "SendWelcom"}, "did you mean SendWelcome?"},
 			{[]string{"run", "xyz"}, `there is no task "xyz": choose among Nightly, SendWelcome, Sum, Sweep, Welcome`},
 			{[]string{"run", ""}, `there is no task "": choose among`},

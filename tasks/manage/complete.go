@@ -66,7 +66,7 @@ func (m *manager) queueCompletions() (all []cobra.Completion) {
 	}
 	declared := m.app.Config().Queues
 	for _, name := range m.queueNames() {
-		text := "not declared"
+		text := undeclared
 		if cfg, ok := declared[name]; ok {
 			text = settingsText(cfg)
 		}

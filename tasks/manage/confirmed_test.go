@@ -32,13 +32,13 @@ func TestSync_WhatComesWhileItAsks_IsNotDeleted(t *testing.T) {
 			return answer.Read(p)
 		})
 		e := w.run(t, s.app, "sync")
-		e.want(t, 1, "delete 2 schedules? [y/N]", "1 created, 2 updated, 2 deleted, 2 unchanged, 2 blocked",
+		e.want(t, 1, "delete schedules shop--Hourly and shop--Weekly? [y/N]", "1 created, 2 updated, 2 deleted, 2 unchanged, 2 blocked",
 			"[!] schedule shop--Late: blocked: not in the plan that was confirmed: sync again",
 			"[!] subscription shop--late: blocked: not in the plan that was confirmed: sync again", "Error: sync: 2 of 9 changes blocked\n")
 		if got := s.written(); !slices.Equal(got, drift()) {
 			t.Errorf("wrote %q", got)
 		}
-		run(t, s.app, "sync").want(t, 3, "refused to delete 1 subscription, delete 1 schedule")
+		run(t, s.app, "sync").want(t, 3, "refused to delete subscription shop--late, delete schedule shop--Late:")
 		run(t, s.app, "sync", "--yes").want(t, 0, "2 deleted")
 	})
 }

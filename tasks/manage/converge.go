@@ -21,6 +21,13 @@ func (c *call) syncSome(f *syncFlags, named bool, all ...syncer) error {
 	if err != nil {
 		return err
 	}
+	var local []string
+	for _, s := range some {
+		if s.local != "" {
+			local = append(local, s.local)
+		}
+	}
+	c.noteEnds(local...)
 	if c.yes && !c.dryRun { // nothing will be asked
 		return c.finish(c.converge("applying", false, some, nil))
 	}
@@ -38,7 +45,7 @@ func (c *call) syncSome(f *syncFlags, named bool, all ...syncer) error {
 		return c.finish(planned.asDone())
 	}
 	if what := destroys(p); what != "" && !c.yes {
-		if err := c.confirmPlan(p, what); err != nil {
+		if err := c.confirmPlan(planned, what); err != nil {
 			return err
 		}
 	}
@@ -141,9 +148,20 @@ func (s synced) err() error {
 	return &failure{code: codeFailed, text: "sync: " + strings.Join(words, "; "), err: cause}
 }
 
-// replaceable reports whether an error is of what --allow-replace may help with.
+// replaceable reports whether an error is of what --allow-replace helps with: of all that is blocked, pubsub.Sync says
+// it of this alone.
 func replaceable(err error) bool {
-	return errors.Is(err, pubsub.ErrBlocked) && !errors.Is(err, converge.ErrUnconfirmed)
+	return errors.Is(err, pubsub.ErrBlocked) && strings.Contains(err.Error(), "cannot be changed: AllowReplace makes it anew")
+}
+
+// texts are the errors, one by one.
+func (s synced) texts() (texts []string) {
+	for _, one := range s {
+		for _, err := range leaves(one.err) {
+			texts = append(texts, err.Error())
+		}
+	}
+	return texts
 }
 
 // leaves are the errors that a Sync joins.
@@ -174,23 +192,28 @@ func (c *call) finish(s synced) error {
 	if len(p.Changes) == 0 && err != nil && c.output == outputText {
 		return err
 	}
-	return errors.Join(err, c.printPlan(p))
+	return errors.Join(err, c.print(syncDocOf(p, s.texts()), func() string { return c.planText(p, c.console.outTTY) }))
 }
 
-// printPlan prints a plan as a result.
-func (c *call) printPlan(p plan.Plan) error {
-	doc := struct { // a Plan marshals itself, and escapes for HTML
-		Changes []plan.Change `json:"changes"`
-		DryRun  bool          `json:"dry_run"`
-	}{append([]plan.Change{}, p.Changes...), p.DryRun}
-	return c.print(doc, func() string { return c.planText(p, c.console.outTTY) })
+// syncDoc is the document of sync. A Plan marshals itself, and escapes for HTML.
+type syncDoc struct {
+	Changes   []plan.Change `json:"changes"`
+	Errors    []string      `json:"errors"`
+	DryRun    bool          `json:"dry_run"`
+	Confirmed *bool         `json:"confirmed,omitempty"` // false where the plan was not; nothing was done then
+}
+
+func syncDocOf(p plan.Plan, errs []string) syncDoc {
+	return syncDoc{Changes: append([]plan.Change{}, p.Changes...), Errors: append([]string{}, errs...), DryRun: p.DryRun}
 }
 
 // confirmPlan shows what is asked about, and asks. Where that does not come to a yes, the plan is the result.
-func (c *call) confirmPlan(p plan.Plan, what string) error {
+func (c *call) confirmPlan(planned synced, what string) error {
+	p := planned.plan()
+	p.DryRun = false // nobody asked for one
 	asked := c.console.asks()
 	if asked {
-		if _, err := c.console.err.Write([]byte(c.planText(p, c.console.errTTY))); err != nil {
+		if _, err := c.console.err.Write([]byte(c.plannedText(p, c.console.errTTY))); err != nil {
 			return err
 		}
 	}
@@ -198,18 +221,28 @@ func (c *call) confirmPlan(p plan.Plan, what string) error {
 	if refused == nil || asked && c.output == outputText {
 		return refused
 	}
-	return errors.Join(refused, c.printPlan(p))
+	doc := syncDocOf(p, append(planned.texts(), refused.Error()))
+	doc.Confirmed = new(bool)
+	return errors.Join(refused, c.print(doc, func() string { return c.plannedText(p, c.console.outTTY) }))
 }
 
 // planText is a plan as lines, its marks coloured.
 func (c *call) planText(p plan.Plan, tty bool) string {
+	return c.planLines(p, tty) + p.Summary() + "\n"
+}
+
+// plannedText is planText of what is yet to be done.
+func (c *call) plannedText(p plan.Plan, tty bool) string {
+	return c.planLines(p, tty) + "planned: " + p.Summary() + "\n"
+}
+
+func (c *call) planLines(p plan.Plan, tty bool) string {
 	var b strings.Builder
 	for _, change := range p.Changes {
 		line := oneLine(change.String())
 		mark := "[" + change.Mark() + "]"
 		b.WriteString(c.console.paint(tty, colourOf(change.Mark()), mark) + strings.TrimPrefix(line, mark) + "\n")
 	}
-	b.WriteString(p.Summary() + "\n")
 	return b.String()
 }
 
@@ -227,22 +260,32 @@ func colourOf(mark string) string {
 	return magenta
 }
 
+// mostNamed is how many resources a question names; of more it tells their number.
+const mostNamed = 3
+
 // destroys says what a plan deletes or replaces, empty where that is nothing.
 func destroys(p plan.Plan) string {
 	var parts []string
+	few := p.Count(plan.Deleted)+p.Count(plan.Replaced) <= mostNamed
 	for _, verb := range []string{plan.Deleted, plan.Replaced} {
 		var kinds []string
-		n := map[string]int{}
+		names := map[string][]string{}
 		for _, c := range p.Changes {
 			if c.Verb != verb {
 				continue
 			}
-			if n[c.Kind]++; n[c.Kind] == 1 {
+			if names[c.Kind] == nil {
 				kinds = append(kinds, c.Kind)
 			}
+			names[c.Kind] = append(names[c.Kind], c.Name)
 		}
 		for _, kind := range kinds {
-			parts = append(parts, strings.TrimSuffix(verb, "d")+" "+count(n[kind], kind))
+			what := count(len(names[kind]), kind)
+			if few {
+				_, what, _ = strings.Cut(what, " ")
+				what += " " + and(names[kind])
+			}
+			parts = append(parts, strings.TrimSuffix(verb, "d")+" "+what)
 		}
 	}
 	return strings.Join(parts, ", ")

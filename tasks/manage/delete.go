@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/transport"
 )
 
 // deleted is the document of delete.
@@ -70,10 +71,26 @@ func (m *manager) delete() *cobra.Command {
 		opts := []tasks.DeleteOption{tasks.MinRetries(least)}
 		if doc.Queue = queueOf(c.cfg, d.Spec()); queue != "" {
 			doc.Queue, opts = queue, append(opts, tasks.OnQueue(queue))
+			if err := c.queueExists(queue); err != nil {
+				return err
+			}
 		}
 		return c.deleteAll(task, doc, least, opts)
 	})
 	return cmd
+}
+
+// queueExists fails for a queue that is known to be missing: DeleteAll takes it for an empty one, and nobody would see a
+// typo.
+func (c *call) queueExists(queue string) error {
+	admin, err := transport.As[transport.QueueAdmin](c.cfg.Transport)
+	if err != nil || transport.CheckQueue(queue) != nil {
+		return nil
+	}
+	if _, err = admin.Queue(c, queue); errors.Is(err, transport.ErrQueueMissing) {
+		return fmt.Errorf("nothing was deleted: %w", err)
+	}
+	return nil // what else there is DeleteAll meets too
 }
 
 func (c *call) deleteOne(task deleter, doc deleted) error {

@@ -13,7 +13,7 @@
 // # Commands
 //
 //	tasks list [NAME...] [--kind KIND]             what the code declares; asks nobody
-//	tasks sync [--dry-run] [--exit-code]           queues, then subscriptions, then schedules
+//	tasks sync [--dry-run] [--exit-code] [--allow-replace]      queues, then subscriptions, then schedules
 //	tasks sync queues [--delete NAME]...
 //	tasks sync subscriptions [--allow-replace]
 //	tasks sync schedules
@@ -28,6 +28,7 @@
 //
 // A payload is checked before anything leaves, unknown fields included: it is typed by hand. It is JSON, a file's
 // (--data @file) or standard input's (--data -). Without one, a periodic task gets the payload of its schedule.
+// Durations are seconds or Go's: 90, 0.5, 1m30s.
 //
 // # What destroys
 //
@@ -52,7 +53,7 @@
 //
 // # Output
 //
-// Standard output has results, standard error all else: questions, progress, errors. Nothing that comes from
+// Standard output has results, standard error all else: questions, progress, notes, errors. Nothing that comes from
 // elsewhere is printed raw: what could move the cursor is escaped. Colours are for terminals, unless NO_COLOR is set.
 // With --output json a command prints one document, even if it then fails for a part; durations are strings such as
 // "1m30s", times RFC 3339, and fields without a value are left out but where a list is said to be there:
@@ -63,9 +64,11 @@
 //	           "schedules": [{"name", "job", "schedule", "time_zone", "next_run", "description", "queue", "timeout", "aliases", "payload", "path"}],
 //	           "queues": [{"name", "declared", "settings": {"max_dispatches_per_second" (or "unlimited_rate"), "max_burst",
 //	           "max_concurrent_dispatches", "max_attempts" (-1: unlimited), "max_retry_duration", "min_backoff", "max_backoff",
-//	           "max_doublings"}, "used_by"}]}; all lists of sections are there
-//	sync       {"changes": [{"verb", "kind", "name", "fields": [{"name", "from", "to"}], "why"}], "dry_run"}
-//	           (see package plan); the plan, where it was not confirmed
+//	           "max_doublings" (0: none)}, "used_by"}]}; all lists of sections are there; "next_run" of a schedule like
+//	           "every 2 hours" is what it would be if the job were made now
+//	sync       {"changes": [{"verb", "kind", "name", "fields": [{"name", "from", "to"}], "why"}], "errors": [texts], "dry_run",
+//	           "confirmed"} (see package plan); "errors" is always there, and empty when all went well; "confirmed" is
+//	           there, and false, where the changes were planned and not confirmed: none was made
 //	enqueue    {"task", "queue", "id", "eta", "duplicate", "finished", "dry_run"}; a dry run adds "url", "header", "body"
 //	publish    {"publisher", "topic", "id", "dry_run"}
 //	run        {"task", "outcome": "executed" or "discarded", "why" it was discarded, "result", "dry_run"}

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/typedtasks/typedtasks/tasks"
-	"github.com/typedtasks/typedtasks/transport"
 )
 
 // enqueued is the document of enqueue.
@@ -31,7 +30,7 @@ type enqueued struct {
 
 // enqueueFlags are those that become options.
 type enqueueFlags struct {
-	in, within, timeout time.Duration
+	in, within, timeout duration
 	at, id, queue       string
 	headers             []string
 }
@@ -51,13 +50,13 @@ func (m *manager) enqueue() *cobra.Command {
 	}
 	data.add(cmd)
 	flags := cmd.Flags()
-	flags.DurationVar(&f.in, "in", 0, "due this long from now, such as 1h30m")
+	flags.Var(&f.in, "in", "due this long from now, such as 1h30m, or 90 for seconds")
 	flags.StringVar(&f.at, "at", "", "due at this `time`, such as 2030-01-31T09:00:00Z")
-	flags.DurationVar(&f.within, "within", 0, "due at a random moment between now and then")
+	flags.Var(&f.within, "within", "due at a random moment between now and then")
 	flags.StringVar(&f.id, "id", "", "of the task; one that is taken makes it a duplicate")
 	flags.StringVar(&f.queue, "queue", "", "to go to, in place of the task's own")
 	flags.StringArrayVar(&f.headers, "header", nil, "sent with each delivery, as `key=value` (repeatable)")
-	flags.DurationVar(&f.timeout, "task-timeout", 0, "of one attempt, 15s to 30m")
+	flags.Var(&f.timeout, "task-timeout", "of one attempt, 15s to 30m")
 	completeFlag(cmd, "queue", completeNames(-1, m.queueCompletions))
 	for _, name := range []string{"in", "at", "within", "id", "header", "task-timeout"} {
 		completeFlag(cmd, name, cobra.NoFileCompletions)
@@ -97,15 +96,15 @@ func (f *enqueueFlags) options(cmd *cobra.Command) (opts []tasks.EnqueueOption, 
 			return nil, usagef("--at %q is no time like 2030-01-31T09:00:00Z or 2030-01-31T09:00:00+02:00", f.at)
 		}
 	}
-	on("in", true, func() tasks.EnqueueOption { return tasks.In(f.in) })
+	on("in", true, func() tasks.EnqueueOption { return tasks.In(time.Duration(f.in)) })
 	on("at", true, func() tasks.EnqueueOption { return tasks.At(at) })
-	on("within", true, func() tasks.EnqueueOption { return tasks.Within(f.within) })
+	on("within", true, func() tasks.EnqueueOption { return tasks.Within(time.Duration(f.within)) })
 	if len(times) > 1 {
 		return nil, usagef("%s and %s exclude each other", times[0], times[1])
 	}
 	on("id", false, func() tasks.EnqueueOption { return tasks.WithID(f.id) })
 	on("queue", false, func() tasks.EnqueueOption { return tasks.OnQueue(f.queue) })
-	on("task-timeout", false, func() tasks.EnqueueOption { return tasks.WithTimeout(f.timeout) })
+	on("task-timeout", false, func() tasks.EnqueueOption { return tasks.WithTimeout(time.Duration(f.timeout)) })
 	headers, err := pairs("header", f.headers)
 	if err != nil {
 		return nil, err
@@ -131,8 +130,7 @@ func (c *call) enqueueBody(d tasks.Definition, body []byte, opts []tasks.Enqueue
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		doc.Queue, doc.ID, doc.ETA, doc.Duplicate, doc.Finished = r.Queue, r.ID, due(r.ETA), r.Duplicate, r.Finished
-		_, err = transport.As[transport.Backlogger](c.cfg.Transport)
-		c.noteLocal(err == nil)
+		c.noteLocal(c.localTransport())
 	}
 	return c.print(doc, func() string { return doc.text(c.now()) })
 }
@@ -155,13 +153,6 @@ func (e enqueued) text(now time.Time) string {
 		return oneLine(fmt.Sprintf("not enqueued: %s is on queue %s already", task, e.Queue))
 	}
 	return oneLine(fmt.Sprintf("enqueued %s on queue %s%s", task, e.Queue, due))
-}
-
-// noteLocal warns of what was put into a transport, a broker or a scheduler that keeps it in this process.
-func (c *call) noteLocal(local bool) {
-	if local {
-		c.console.note("note: it is kept in this process, and lost where that ends before it has run")
-	}
 }
 
 // due is a task's time, nil for at once.

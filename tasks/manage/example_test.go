@@ -51,8 +51,8 @@ func ExampleCommand() {
 	//   Welcome  mail   30s      Welcome  /tasks/Welcome
 	//
 	// Queues
-	//   NAME  SETTINGS      USED BY
-	//   mail  not declared  Welcome
+	//   NAME  SETTINGS                                USED BY
+	//   mail  not declared: made with its first task  Welcome
 	// exit 0
 	// welcome, ana@example.com
 	// Welcome: done

@@ -25,7 +25,7 @@ func TestGolden_EachCommand(t *testing.T) {
 	for name, commands := range map[string][][]string{
 		"list": {
 			{"list"}, {"list", "--kind", "schedules"}, {"list", "--kind", "queue"}, {"list", "audit", "mail", "shop--Nightly"},
-			{"list", "--kind", "publishers", "audit"}, {"list", "Wellcome"}, {"list", "--kind", "topics"},
+			{"list", "--kind", "publishers", "audit"}, {"list", "Wellcome"}, {"list", "--kind", "topics"}, {"list", "--dry-run"},
 		},
 		"sync": {
 			{"sync", "--dry-run"}, {"sync", "--dry-run", "--exit-code"}, {"sync"}, {"sync", "--yes"}, {"sync"}, {"sync", "--dry-run", "--exit-code"},
@@ -56,7 +56,7 @@ func TestGolden_EachCommand(t *testing.T) {
 			{"enqueue", "Welcome", "--data", welcome, "--id", "w7", "--in", "1h"}, {"enqueue", "Welcome", "--data", welcome, "--id", "w8", "--in", "1h"},
 			{"delete", "Welcome"}, {"delete", "Welcome", "--dry-run"}, {"delete", "Welcome", "w7"}, {"delete", "Welcome", "w7", "--yes"}, {"delete", "Welcome", "w7", "--yes"},
 			{"delete", "Welcome", "--min-retries", "1"}, {"discard", "Welcome", "--yes"}, {"delete", "Welcome"},
-			{"delete", "Welcome", "--queue", "shop", "--yes"}, {"delete", "Welcome", "w7", "--min-retries", "1"}, {"delete", "Welcome", "w7", "--dry-run"}, {"delete", "Welcome", "--min-retries", "-1"},
+			{"delete", "Welcome", "--queue", "shop", "--yes"}, {"delete", "Welcome", "--queue", "shpo", "--yes"}, {"delete", "Welcome", "--queue", "shpo", "--dry-run"}, {"delete", "Welcome", "w7", "--min-retries", "1"}, {"delete", "Welcome", "w7", "--dry-run"}, {"delete", "Welcome", "--min-retries", "-1"},
 		},
 		"queues": {
 			{"queues", "pause", "mail", "shop", "mail"}, {"queues", "resume", "mail", "--dry-run"}, {"queues", "resume", "mail"}, {"queues", "purge", "mail"}, {"queues", "purge", "mail", "--dry-run"},

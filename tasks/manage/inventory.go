@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/cron"
 	"github.com/typedtasks/typedtasks/pubsub"
 	"github.com/typedtasks/typedtasks/schedule"
 	"github.com/typedtasks/typedtasks/tasks"
@@ -59,6 +60,8 @@ type scheduleItem struct {
 	Aliases     []string   `json:"aliases,omitempty"`
 	Payload     string     `json:"payload"`
 	Path        string     `json:"path"`
+
+	isInterval bool // NextRun would be it if the job were made now
 }
 
 type queueItem struct {
@@ -80,7 +83,7 @@ type queueSettings struct {
 	Duration      span    `json:"max_retry_duration,omitempty"`
 	MinBackoff    span    `json:"min_backoff,omitempty"`
 	MaxBackoff    span    `json:"max_backoff,omitempty"`
-	Doublings     int     `json:"max_doublings,omitempty"`
+	Doublings     *int    `json:"max_doublings,omitempty"` // 0 where there is a backoff without
 }
 
 // inventory tells what the App declares, and when that fires after now. The error says what is wrong with a definition.
@@ -143,6 +146,9 @@ func scheduleOf(cfg tasks.Config, d tasks.Definition, now time.Time) (scheduleIt
 		Name: s.Name, Job: job.Name, Schedule: job.Schedule, TimeZone: job.TimeZone, Description: job.Description, Queue: queueOf(cfg, s),
 		Timeout: timeout(job.Deadline, transport.DefaultJobDeadline), Aliases: s.Aliases, Payload: typeName(s), Path: taskPath(cfg, s),
 	}
+	if parsed, err := cron.Parse(job.Schedule); err == nil {
+		_, item.isInterval = parsed.Interval()
+	}
 	if p, ok := d.(interface {
 		NextRunsAfter(time.Time, int) ([]time.Time, error)
 	}); ok {
@@ -158,12 +164,15 @@ func scheduleOf(cfg tasks.Config, d tasks.Definition, now time.Time) (scheduleIt
 }
 
 func queueItemOf(cfg tasks.Config, name string, usedBy []string) queueItem {
-	item := queueItem{Name: name, UsedBy: usedBy, text: "not declared"}
+	item := queueItem{Name: name, UsedBy: usedBy, text: undeclared}
 	if q, ok := cfg.Queues[name]; ok {
 		item.Declared, item.text = true, settingsText(q)
 		item.Settings = &queueSettings{
 			Rate: q.MaxDispatchesPerSecond, Burst: q.MaxBurst, Concurrent: q.MaxConcurrentDispatches, Attempts: q.Retry.MaxAttempts,
-			Duration: span(q.Retry.MaxRetryDuration), MinBackoff: span(q.Retry.MinBackoff), MaxBackoff: span(q.Retry.MaxBackoff), Doublings: q.Retry.MaxDoublings,
+			Duration: span(q.Retry.MaxRetryDuration), MinBackoff: span(q.Retry.MinBackoff), MaxBackoff: span(q.Retry.MaxBackoff),
+		}
+		if hasBackoff(q.Retry) {
+			item.Settings.Doublings = &q.Retry.MaxDoublings
 		}
 		if math.IsInf(q.MaxDispatchesPerSecond, 1) { // which JSON has no number for
 			item.Settings.Rate, item.Settings.UnlimitedRate = 0, true

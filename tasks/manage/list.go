@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +39,7 @@ func (m *manager) list() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&kind, "kind", "", "only "+strings.Join(listKinds(), ", "))
 	completeFlag(cmd, "kind", cobra.FixedCompletions(listKinds(), cobra.ShellCompDirectiveNoFileComp))
-	cmd.RunE = m.does("", func(c *call, args []string) error {
+	cmd.RunE = m.does("it changes nothing", func(c *call, args []string) error {
 		section := kind
 		if kind != "" && !slices.Contains(listKinds(), section) {
 			if section += "s"; !slices.Contains(listKinds(), section) {
@@ -55,16 +54,20 @@ func (m *manager) list() *cobra.Command {
 		if missing := inv.only(section, args); len(missing) > 0 {
 			return unknown("definition", missing[0], all)
 		}
-		return c.print(inv, func() string { return inv.text(c.now()) })
+		return c.print(inv, func() string { return inv.text(c) })
 	})
 	return cmd
 }
 
-// text is the inventory as tables.
-func (inv *inventory) text(now time.Time) string {
-	var b strings.Builder
+// text is the inventory as tables. On a terminal what is long is cut.
+func (inv *inventory) text(c *call) string {
+	b := tables{}
+	if c.console.outTTY {
+		b.most = maxCell
+	}
+	now := c.now()
 	section(&b, "Tasks", inv.Tasks, []string{"NAME", "QUEUE", "TIMEOUT", "ALIASES", "PAYLOAD", "PATH"}, func(t taskItem) []string {
-		return []string{t.Name, t.Queue, t.Timeout.String(), strings.Join(t.Aliases, ", "), bare(t.Payload), t.Path}
+		return []string{t.Name, t.Queue, t.Timeout.String(), listed(t.Aliases, b.most), bare(t.Payload), t.Path}
 	})
 	section(&b, "Publishers", inv.Publishers, []string{"NAME", "TOPIC", "PAYLOAD"}, func(p publisherItem) []string {
 		if p.Topic == "" {
@@ -79,11 +82,14 @@ func (inv *inventory) text(now time.Time) string {
 		next := "never"
 		if s.NextRun != nil {
 			next = when(*s.NextRun, now)
+			if s.isInterval {
+				next = "about " + next
+			}
 		}
 		return []string{s.Name, s.Job, s.Schedule, s.TimeZone, next}
 	})
 	section(&b, "Queues", inv.Queues, []string{"NAME", "SETTINGS", "USED BY"}, func(q queueItem) []string {
-		return []string{q.Name, q.text, strings.Join(q.UsedBy, ", ")}
+		return []string{q.Name, q.text, listed(q.UsedBy, b.most)}
 	})
 	if b.Len() == 0 {
 		return "nothing to list"
@@ -91,11 +97,17 @@ func (inv *inventory) text(now time.Time) string {
 	return b.String()
 }
 
-// maxCell is how many characters of a value a table shows.
+// maxCell is how many characters of a value a table shows on a terminal.
 const maxCell = 80
 
+// tables are several, below one another.
+type tables struct {
+	strings.Builder
+	most int // characters of a cell; 0: no limit
+}
+
 // section writes a table with a heading, without the columns that are empty all along. There is none without rows.
-func section[T any](b *strings.Builder, title string, items []T, columns []string, row func(T) []string) {
+func section[T any](b *tables, title string, items []T, columns []string, row func(T) []string) {
 	if len(items) == 0 {
 		return
 	}
@@ -107,7 +119,10 @@ func section[T any](b *strings.Builder, title string, items []T, columns []strin
 	for _, item := range items {
 		cells := row(item)
 		for i, cell := range cells {
-			cells[i] = clip(escape(cell), maxCell, "...")
+			cells[i] = escape(cell)
+			if b.most > 0 {
+				cells[i] = clip(cells[i], b.most, "...")
+			}
 			used[i] = used[i] || cell != ""
 		}
 		rows = append(rows, cells)

@@ -42,6 +42,8 @@ func (m *manager) find(name, what string, kinds ...string) (tasks.Definition, er
 		case s.Name != name:
 		case s.Kind == tasks.KindPublisher:
 			return nil, usagef("%q is a publisher, not a %s: see the command publish", name, what)
+		case s.Kind == tasks.KindSubscriber && what != tasks.KindPublisher:
+			return nil, usagef("%q is a subscriber, not a %s: what it gets is sent by the command publish", name, what)
 		default:
 			return nil, usagef("%q is a %s, not a %s", name, s.Kind, what)
 		}
@@ -74,6 +76,11 @@ func didYouMean(names []string) string {
 	return ": did you mean " + strings.Join(names[:min(len(names), 3)], " or ") + "?"
 }
 
+const (
+	leastPart = 3    // bytes that a name has to have in common with one that contains it
+	within    = 1000 // how far away such a name is at least: any other is nearer
+)
+
 // near lists the names that somebody may have meant, best first.
 func near(typed string, names []string) (close []string) {
 	type candidate struct {
@@ -88,13 +95,19 @@ func near(typed string, names []string) (close []string) {
 		if low != "" && (strings.HasPrefix(n, low) || strings.HasSuffix(n, low)) { // its beginning, or its end without a prefix
 			far = min(far, 1)
 		}
-		if far <= max(1, min(3, utf8.RuneCountInString(name)/3)) {
+		switch {
+		case far <= max(1, min(3, utf8.RuneCountInString(name)/3)):
 			all = append(all, candidate{name, far})
+		case min(len(n), len(low)) >= leastPart && (strings.Contains(n, low) || strings.Contains(low, n)):
+			all = append(all, candidate{name, within + far})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b candidate) int { return a.far - b.far })
 	for _, c := range all {
 		if all[0].far == 0 && c.far > 0 { // but for its case, the first is it
+			break
+		}
+		if all[0].far < within && c.far >= within {
 			break
 		}
 		close = append(close, c.name)

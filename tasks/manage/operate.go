@@ -76,13 +76,20 @@ func (m *manager) queueCommand(use, verb, short string, do func(transport.QueueA
 				return err
 			}
 		}
-		return c.act("queue", verb, names, func(name string) error {
+		done := false
+		err = c.act("queue", verb, names, func(name string) error {
 			if c.dryRun {
 				_, err := admin.Queue(c, name)
 				return err
 			}
-			return do(admin, c, name)
+			err := do(admin, c, name)
+			done = done || err == nil
+			return err
 		})
+		if done && c.localTransport() {
+			c.noteEnds("transport")
+		}
+		return err
 	})
 	return cmd
 }
@@ -119,18 +126,22 @@ func (m *manager) scheduleCommand(use, verb, short string, do func(transport.Job
 		if err != nil {
 			return err
 		}
-		_, remote := transport.SchedulerAs[transport.JobDeclarer](c.cfg.Scheduler)
-		started := false
+		done := false
 		err = c.act("schedule", verb, jobs, func(id string) error {
 			if c.dryRun {
 				_, err := admin.Job(c, id)
 				return err
 			}
 			err := do(admin, c, id)
-			started = started || err == nil && verb == verbStarted
+			done = done || err == nil
 			return err
 		})
-		c.noteLocal(started && remote == nil)
+		switch local := done && c.localScheduler(); {
+		case verb == verbStarted:
+			c.noteLocal(local)
+		case local:
+			c.noteEnds("scheduler")
+		}
 		return err
 	})
 	return cmd

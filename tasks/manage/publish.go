@@ -103,8 +103,7 @@ func (c *call) publishMessage(d tasks.Definition, msg *transport.Message) error 
 		if doc.ID, err = c.app.PublishMessage(c, msg); err != nil {
 			return fmt.Errorf("%s: %w", doc.Publisher, err)
 		}
-		_, err = transport.BrokerAs[transport.Backlogger](c.cfg.Broker)
-		c.noteLocal(err == nil)
+		c.noteLocal(c.localBroker())
 	}
 	return c.print(doc, func() string {
 		if doc.DryRun {

@@ -95,7 +95,7 @@ func newApp(t testing.TB, c *cloud, set ...func(*tasks.Config)) *tasks.App {
 	cfg := tasks.Config{
 		Name: "shop", Endpoint: "https://shop.example.com/_tasks", Transport: c, Broker: broker{c}, Scheduler: scheduler{c},
 		Queues: map[string]transport.QueueConfig{
-			"mail": {MaxDispatchesPerSecond: 10, MaxConcurrentDispatches: 5, Retry: transport.RetryConfig{MaxAttempts: 8, MinBackoff: time.Second, MaxBackoff: 10 * time.Minute}},
+			"mail": {MaxDispatchesPerSecond: 10, MaxConcurrentDispatches: 5, Retry: transport.RetryConfig{MaxAttempts: 8, MinBackoff: time.Second, MaxBackoff: 10 * time.Minute, MaxDoublings: 10}},
 		},
 		Logger: slog.New(slog.DiscardHandler),
 	}

@@ -3,6 +3,7 @@ package manage_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -101,6 +102,7 @@ func TestList_LongNamesAndOddSettings(t *testing.T) {
 				"a": {MaxDispatchesPerSecond: transport.NoRateLimit, Retry: transport.RetryConfig{MaxAttempts: transport.UnlimitedAttempts, MaxRetryDuration: 90 * time.Minute}},
 				"b": {MaxDispatchesPerSecond: 0.5, MaxBurst: 3, Retry: transport.RetryConfig{MaxAttempts: 1, MinBackoff: time.Second, MaxDoublings: 1}},
 				"c": {Retry: transport.RetryConfig{MaxBackoff: 2 * time.Hour, MaxDoublings: 4}},
+				"d": {Retry: transport.RetryConfig{MaxBackoff: time.Hour}},
 			}
 		})
 		done := func(context.Context, Sweep) error { return nil }
@@ -112,6 +114,12 @@ func TestList_LongNamesAndOddSettings(t *testing.T) {
 			schedule.New(done, schedule.Cron("0 12 4 11 *"), schedule.Task(tasks.WithName("days")), schedule.Description("twice a week")),
 			schedule.New(done, schedule.Cron("0 0 29 2 *"), schedule.Task(tasks.WithName("leap")), schedule.TimeZone("Europe/Berlin")),
 		)
+		many := make([]tasks.Definition, 12)
+		for i := range many {
+			many[i] = tasks.New(done, tasks.WithName(fmt.Sprintf("many%02d", i)), tasks.OnQueue("d"))
+		}
+		register(t, app, append(many, tasks.New(done, tasks.WithName("also"), tasks.OnQueue("a")))...)
+		golden(t, "list-odd-terminal", onTerminal("").run(t, app, "list").transcript("list"))
 		golden(t, "list-odd", run(t, app, "list").transcript("list")+"\n"+run(t, app, "list", "--kind", "queues", "--output", "json").transcript("list", "--kind", "queues", "--output", "json"))
 	})
 }

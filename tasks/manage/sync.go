@@ -16,6 +16,7 @@ import (
 // syncer makes one kind of resource what the code says.
 type syncer struct {
 	kind    string
+	local   string // what it changes, where that is in this process
 	none    string // why there is nothing to do, empty where there is something
 	missing error  // what the App's configuration lacks
 	sync    func(ctx context.Context, dryRun bool) (plan.Plan, error)
@@ -37,15 +38,21 @@ func (m *manager) sync() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	cmd.PersistentFlags().BoolVar(&f.exitCode, "exit-code", false, "with --dry-run: exit with 4 if something would change")
+	f.addReplace(cmd)
 	cmd.RunE = m.does("", func(c *call, _ []string) error {
-		return c.syncSome(f, false, c.queueSyncer(nil), c.subscriptionSyncer(false), c.scheduleSyncer())
+		return c.syncSome(f, false, c.queueSyncer(nil), c.subscriptionSyncer(f.replace), c.scheduleSyncer())
 	})
 	cmd.AddCommand(m.syncQueues(f), m.syncSubscriptions(f), m.syncSchedules(f))
 	return cmd
 }
 
 // syncFlags are those of sync and all below it.
-type syncFlags struct{ exitCode bool }
+type syncFlags struct{ exitCode, replace bool }
+
+// addReplace adds --allow-replace to a command that has subscriptions among what it syncs; others refuse it.
+func (f *syncFlags) addReplace(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.replace, "allow-replace", false, "delete and recreate subscriptions whose topic, filter or ordering has changed; what waits in them is lost")
+}
 
 func (m *manager) syncQueues(f *syncFlags) *cobra.Command {
 	var names []string
@@ -72,7 +79,6 @@ func (m *manager) syncQueues(f *syncFlags) *cobra.Command {
 }
 
 func (m *manager) syncSubscriptions(f *syncFlags) *cobra.Command {
-	replace := false
 	cmd := &cobra.Command{
 		Use:               "subscriptions",
 		Short:             "Make topics and subscriptions what publishers and subscribers say",
@@ -80,8 +86,8 @@ func (m *manager) syncSubscriptions(f *syncFlags) *cobra.Command {
 		Args:              arguments(0, 0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	cmd.Flags().BoolVar(&replace, "allow-replace", false, "delete and recreate subscriptions whose topic, filter or ordering has changed; what waits in them is lost")
-	cmd.RunE = m.does("", func(c *call, _ []string) error { return c.syncSome(f, true, c.subscriptionSyncer(replace)) })
+	f.addReplace(cmd)
+	cmd.RunE = m.does("", func(c *call, _ []string) error { return c.syncSome(f, true, c.subscriptionSyncer(f.replace)) })
 	return cmd
 }
 
@@ -111,6 +117,9 @@ func (c *call) queueSyncer(names []string) syncer {
 	if len(c.cfg.Queues) == 0 && len(names) == 0 {
 		s.none = "Config.Queues declares none"
 	}
+	if c.localTransport() {
+		s.local = "transport"
+	}
 	return s
 }
 
@@ -125,6 +134,9 @@ func (c *call) subscriptionSyncer(replace bool) syncer {
 		}
 		return pubsub.Sync(ctx, c.app, opts...)
 	}}
+	if c.localBroker() {
+		s.local = "broker"
+	}
 	switch {
 	case len(c.definitions(tasks.KindPublisher, tasks.KindSubscriber)) == 0:
 		s.none = "there are neither publishers nor subscribers"
@@ -144,6 +156,9 @@ func (c *call) scheduleSyncer() syncer {
 		}
 		return schedule.Sync(ctx, c.app, opts...)
 	}}
+	if c.localScheduler() {
+		s.local = "scheduler"
+	}
 	switch {
 	case len(c.definitions(tasks.KindPeriodic)) == 0:
 		s.none = "there are no periodic tasks"

@@ -21,7 +21,7 @@ func drift() []string {
 }
 
 func TestSync_DryRun_ChangesNothing(t *testing.T) {
-	for _, args := range [][]string{{"sync"}, {"sync", "queues", "--delete", "old"}, {"sync", "subscriptions", "--allow-replace"}, {"sync", "schedules"}, {"sync", "--yes"}, {"sync", "--exit-code"}} {
+	for _, args := range [][]string{{"sync"}, {"sync", "queues", "--delete", "old"}, {"sync", "--allow-replace"}, {"sync", "subscriptions", "--allow-replace"}, {"sync", "schedules"}, {"sync", "--yes"}, {"sync", "--exit-code"}} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newShop(t)
 			s.drifted(t)
@@ -36,7 +36,7 @@ func TestSync_DryRun_ChangesNothing(t *testing.T) {
 
 func TestSync_Destroying_IsAskedFor(t *testing.T) {
 	t.Setenv("NO_COLOR", "1")
-	const question = "delete 2 schedules? [y/N] "
+	const question = "delete schedules shop--Hourly and shop--Weekly? [y/N] "
 	for _, c := range []struct {
 		name string
 		how  with
@@ -52,8 +52,8 @@ func TestSync_Destroying_IsAskedFor(t *testing.T) {
 		{"just return", onTerminal("\n"), nil, 3, []string{question}, false},
 		{"nobody there", onTerminal(""), nil, 3, []string{question + "\nError: not confirmed, nothing was done: there was no answer"}, false},
 		{"somebody fell asleep on the keyboard", onTerminal(strings.Repeat("y", 2000)), nil, 3, []string{"the answer is longer than 1024 characters"}, false},
-		{"no terminal", with{}, nil, 3, []string{"[-] schedule shop--Hourly", "Error: refused to delete 2 schedules: there is no terminal to ask on, and no --yes"}, false},
-		{"standard error is none", with{in: strings.NewReader("y\n"), terminals: &[3]bool{true, true, false}}, nil, 3, []string{"refused to delete 2 schedules"}, false},
+		{"no terminal", with{}, nil, 3, []string{"[-] schedule shop--Hourly", "Error: refused to delete schedules shop--Hourly and shop--Weekly: there is no terminal to ask on, and no --yes"}, false},
+		{"standard error is none", with{in: strings.NewReader("y\n"), terminals: &[3]bool{true, true, false}}, nil, 3, []string{"refused to delete schedules shop--Hourly and shop--Weekly"}, false},
 		{"--yes", with{}, []string{"--yes"}, 0, []string{"1 created, 2 updated, 2 deleted"}, true},
 		{"--yes on a terminal", onTerminal(""), []string{"--yes"}, 0, []string{"1 created, 2 updated, 2 deleted"}, true},
 	} {
@@ -91,7 +91,7 @@ func TestSync_AskedFor_ShowsThePlanOnce(t *testing.T) {
 		} {
 			e := c.how.run(t, s.app, append([]string{"sync"}, c.args...)...)
 			e.want(t, 3)
-			if out, err := strings.Count(e.out, "shop--Hourly"), strings.Count(e.err, "shop--Hourly"); out != c.out || err != c.err {
+			if out, err := strings.Count(e.out, "shop--Sweep"), strings.Count(e.err, "shop--Sweep"); out != c.out || err != c.err {
 				t.Errorf("%q: the plan is %d times on standard output and %d times on standard error, want %d and %d", c.args, out, err, c.out, c.err)
 			}
 		}
@@ -145,11 +145,14 @@ func TestSync_Replacing_IsAskedFor(t *testing.T) {
 		c.written()
 		app := audit(`attributes.a = "2"`)
 		run(t, app, "sync", "subscriptions").want(t, 1, "[!] subscription shop--audit: blocked", "1 of 2 changes blocked", "sync subscriptions --allow-replace")
-		run(t, app, "sync", "subscriptions", "--allow-replace").want(t, 3, "refused to replace 1 subscription")
+		run(t, app, "sync", "--allow-replace").want(t, 3, "refused to replace subscription shop--audit:")
+		run(t, app, "sync", "queues", "--allow-replace").want(t, 2, "unknown flag: --allow-replace")
+		run(t, app, "sync", "schedules", "--allow-replace").want(t, 2, "unknown flag: --allow-replace")
+		run(t, app, "sync", "subscriptions", "--allow-replace").want(t, 3, "refused to replace subscription shop--audit:")
 		if got := c.written(); len(got) > 0 {
 			t.Errorf("wrote %q", got)
 		}
-		onTerminal("y\n").run(t, app, "sync", "subscriptions", "--allow-replace").want(t, 0, "replace 1 subscription? [y/N]", "1 replaced")
+		onTerminal("y\n").run(t, app, "sync", "subscriptions", "--allow-replace").want(t, 0, "replace subscription shop--audit? [y/N]", "1 replaced")
 		if got, want := c.written(), []string{"create subscription shop--audit", "delete subscription shop--audit"}; !slices.Equal(got, want) {
 			t.Errorf("wrote %q, want %q", got, want)
 		}
@@ -163,7 +166,7 @@ func TestSync_DeleteQueue_IsAskedFor(t *testing.T) {
 		if err := s.mem.PutQueue(t.Context(), "old", transport.QueueConfig{}); err != nil {
 			t.Fatal(err)
 		}
-		run(t, s.app, "sync", "queues", "--delete", "old").want(t, 3, "refused to delete 1 queue")
+		run(t, s.app, "sync", "queues", "--delete", "old").want(t, 3, "refused to delete queue old:")
 		run(t, s.app, "sync", "queues", "--delete", "old", "--yes").want(t, 0, "[-] queue old: deleted")
 		if got := s.written(); !slices.Equal(got, []string{"delete queue old"}) {
 			t.Errorf("wrote %q", got)
@@ -223,7 +226,7 @@ func TestSync_WithoutAPlan_IsNotApplied(t *testing.T) {
 			delete(s.faults, "list jobs")
 			return answer.Read(p)
 		})
-		w.run(t, s.app, "sync").want(t, 1, "delete 1 subscription? [y/N]", "the cloud says no")
+		w.run(t, s.app, "sync").want(t, 1, "delete subscription shop--old? [y/N]", "the cloud says no")
 		if got := s.written(); !slices.Equal(got, []string{"delete subscription shop--old", "put queue mail"}) {
 			t.Errorf("wrote %q: what it deletes was never shown", got)
 		}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/typedtasks/typedtasks/internal/converge"
 	"github.com/typedtasks/typedtasks/transport"
@@ -52,10 +53,48 @@ func settingsText(q transport.QueueConfig) string {
 		add(true, "backoff up to %s", span(r.MaxBackoff))
 	}
 	add(r.MaxDoublings > 0, "%s", count(r.MaxDoublings, "doubling"))
+	add(r.MaxDoublings == 0 && hasBackoff(r), "no doubling")
 	if len(parts) == 0 {
 		return "defaults"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// hasBackoff reports whether the backoff is the code's. Then the doublings are too.
+func hasBackoff(r transport.RetryConfig) bool {
+	return r.MinBackoff > 0 || r.MaxBackoff > 0 || r.MaxDoublings > 0
+}
+
+// undeclared stands for the settings of a queue that Config.Queues does not have.
+const undeclared = "not declared: made with its first task"
+
+// and is "a", "a and b" or "a, b and c".
+func and(words []string) string {
+	n := len(words) - 1
+	if n < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:n], ", ") + " and " + words[n]
+}
+
+// listed is "a, b, c", or "a and 2 more" where that is longer than most characters; 0 is no limit.
+func listed(names []string, most int) string {
+	all := strings.Join(names, ", ")
+	if most == 0 || utf8.RuneCountInString(escape(all)) <= most || len(names) < 2 {
+		return all
+	}
+	more := func(n int) string { return fmt.Sprintf(" and %d more", len(names)-n) }
+	room := most - len(more(1))
+	text := clip(escape(names[0]), room-len("..."), "...")
+	n := 1
+	for ; n < len(names); n++ {
+		longer := text + ", " + escape(names[n])
+		if utf8.RuneCountInString(longer) > room {
+			break
+		}
+		text = longer
+	}
+	return text + more(n)
 }
 
 // when tells a time, and how far it is from now.
@@ -74,18 +113,17 @@ func fromNow(d time.Duration) string {
 	return "in " + roughly(d)
 }
 
-// roughly is a duration as people say it, in its two largest units.
+// roughly is a duration as people say it, rounded to its two largest units.
 func roughly(d time.Duration) string {
 	const day = 24 * time.Hour
-	switch {
-	case d < time.Minute:
-		return span(d.Round(time.Second)).String()
-	case d < day:
-		return span(d.Truncate(time.Minute)).String()
+	if s := d.Round(time.Second); s < time.Minute {
+		return span(s).String()
 	}
-	days, hours := d/day, d%day/time.Hour
-	if hours == 0 || days >= 7 {
-		return count(int(days), "day")
+	if m := d.Round(time.Minute); m < day {
+		return span(m).String()
 	}
-	return fmt.Sprintf("%s %dh", count(int(days), "day"), hours)
+	if h := d.Round(time.Hour); h < 7*day && h%day > 0 {
+		return fmt.Sprintf("%s %dh", count(int(h/day), "day"), h%day/time.Hour)
+	}
+	return count(int(d.Round(day)/day), "day")
 }
