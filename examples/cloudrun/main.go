@@ -3,8 +3,8 @@
 //
 //	make run-cloud              runs it on this machine, against an emulator of Cloud Tasks
 //
-// Begin with service/service.go, which puts it together; service/config.go reads the environment, service/auth.go
-// checks who delivers. The tasks are those of internal/shop, and know nothing of all this.
+// Begin with service/service.go, which puts it together; service/config.go reads the environment, and from it who may
+// deliver. The tasks are those of internal/shop, and know nothing of all this.
 package main
 
 import (

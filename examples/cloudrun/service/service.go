@@ -40,13 +40,15 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if s.drain == 0 {
 		s.drain = DefaultDrain
 	}
+	if cfg.Auth == nil {
+		return nil, errors.New("Config.Auth is nil, and anyone could run tasks: set who may deliver them, by oidc.New")
+	}
 	var err error
 	if s.transport, err = cloudtasks.New(ctx, append(slices.Clip(cfg.Transport), cloudtasks.WithLogger(s.logger))...); err != nil {
 		return nil, err
 	}
-	auth := cfg.Auth
 	cfg.Tasks.Transport = s.transport
-	cfg.Tasks.Authenticator = &auth
+	cfg.Tasks.Authenticator = cfg.Auth
 	cfg.Tasks.Logger = s.logger
 	if cfg.Tasks.Quarantine == nil {
 		cfg.Tasks.Quarantine = s.quarantine
@@ -54,7 +56,6 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if s.App, err = tasks.NewApp(cfg.Tasks); err != nil {
 		return nil, errors.Join(err, s.transport.Close())
 	}
-	auth.audience = s.App.Config().Audience // the App knows what the tokens are made for
 	s.App.Use(s.logExecuted)
 	if err := s.App.Register(shop.Tasks()...); err != nil {
 		return nil, errors.Join(err, s.Close())
