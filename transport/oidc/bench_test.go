@@ -39,6 +39,8 @@ func BenchmarkAuthenticate(b *testing.B) {
 	})
 	b.Run("new", func(b *testing.B) {
 		b.ReportAllocs()
+		auth := newAuth(b, server.client()) // which knows no token
+		mustLetIn(b, auth, google.token(nil))
 		for i := 0; b.Loop(); i++ {
 			r.Header["Authorization"] = bearer(tokens[i%len(tokens)])
 			if err := auth.Authenticate(r); err != nil {
