@@ -59,8 +59,9 @@ type Config struct {
 	// Default: scheme and host of Endpoint.
 	Audience string
 
-	// Authenticator decides who may deliver over HTTP. nil: anyone who reaches the endpoint; then something in
-	// front of it (Cloud Run's IAM, say) must decide.
+	// Authenticator decides who may deliver over HTTP: oidc.New, of package transport/oidc, for the tokens that the
+	// platform sends. nil: anyone who reaches the endpoint; then something in front of it (Cloud Run's IAM, say)
+	// must decide.
 	Authenticator Authenticator
 
 	// PropagatedHeaders ride along from a request to what is enqueued under it, and on; a value over 8 KiB does
@@ -109,7 +110,8 @@ type SubscriberDefaults struct {
 }
 
 // Authenticator decides whether a request may deliver. A nil error lets it pass; one matching [ErrForbidden] is
-// answered with 403, any other with 401. The error's text goes to the log, never into the answer.
+// answered with 403, any other with 401 and a challenge for a bearer token. The error's text goes to the log, never
+// into the answer.
 type Authenticator interface {
 	Authenticate(r *http.Request) error
 }

@@ -13,8 +13,6 @@ var (
 	ErrNotRegistered = errors.New("not registered")
 	// ErrAmbiguousApp: the task belongs to several Apps and the context names none; use App.Context.
 	ErrAmbiguousApp = errors.New("registered with several Apps")
-	// ErrForbidden: what an Authenticator returns, or wraps, for a caller whom it knows and does not allow.
-	ErrForbidden = errors.New("caller not allowed")
 	// ErrShutdown: the App has been shut down.
 	ErrShutdown = errors.New("the App is shut down")
 	// ErrNotOurs: the task in the queue belongs to another definition.
@@ -24,6 +22,8 @@ var (
 	// ErrUnknown: a limit that cannot be known from here.
 	ErrUnknown = errors.New("cannot be known")
 
+	// ErrForbidden: what an Authenticator returns, or wraps, for a caller whom it knows and does not allow.
+	ErrForbidden = transport.ErrForbidden
 	// ErrTooLarge: the task exceeds transport.MaxTaskSize, about 1 MiB with its headers.
 	ErrTooLarge = transport.ErrTooLarge
 	// ErrTooFar: the task is due later than Config.MaxETA, or 720 h, from now.

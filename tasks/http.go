@@ -31,7 +31,8 @@ const (
 //	202 discarded, quarantined         401, 403 caller not allowed        500 failed
 //	404 names no definition            405 not POST                       503 retry later, shutting down
 //
-// A push of another subscription than the subscriber's is answered with 400, and never quarantined.
+// A push of another subscription than the subscriber's is answered with 400, and never quarantined. A 401 comes with
+// the header WWW-Authenticate.
 //
 // The text of an error leaves only with 400; the rest is for the log.
 func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -155,9 +156,21 @@ func (a *App) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status, text := http.StatusUnauthorized, "unauthenticated"
 	if errors.Is(err, ErrForbidden) {
 		status, text = http.StatusForbidden, "forbidden"
+	} else {
+		w.Header().Set("WWW-Authenticate", challenge(r.Header))
 	}
 	a.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "tasks: caller refused", slog.Int("status", status), slog.String("path", r.URL.Path), slog.Any("error", err))
 	answer(w, status, text, "")
+}
+
+// challenge is what a 401 must carry (RFC 9110). It says that a token was no good only to who sent one (RFC 6750).
+func challenge(h http.Header) string {
+	for _, v := range h.Values("Authorization") {
+		if scheme, _, _ := strings.Cut(v, " "); strings.EqualFold(scheme, "Bearer") {
+			return `Bearer error="invalid_token"`
+		}
+	}
+	return "Bearer"
 }
 
 func (a *App) unreadable(w http.ResponseWriter, r *http.Request, err error) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,38 @@ func TestServeHTTP_Authenticator_DecidesBeforeAnythingElse(t *testing.T) {
 			}
 			if records := log.taken(); c.err != nil && (len(records) != 1 || records[0].level != slog.LevelWarn || !strings.Contains(records[0].attrs["error"], dlvSecret)) {
 				t.Errorf("logged %+v, want one warning with the reason", records)
+			}
+		})
+	}
+}
+
+func TestServeHTTP_Refused_IsChallenged(t *testing.T) {
+	t.Parallel()
+	refused, other := errors.New(dlvSecret), fmt.Errorf("%s: %w", dlvSecret, tasks.ErrForbidden)
+	for _, c := range []struct {
+		name          string
+		err           error
+		authorization []string
+		challenge     []string
+	}{
+		{"without a token", refused, nil, []string{"Bearer"}},
+		{"with one", refused, []string{"Bearer abc"}, []string{`Bearer error="invalid_token"`}},
+		{"in any case of letters", refused, []string{"bEARER abc"}, []string{`Bearer error="invalid_token"`}},
+		{"with the scheme alone", refused, []string{"Bearer"}, []string{`Bearer error="invalid_token"`}},
+		{"with another scheme", refused, []string{"Basic abc"}, []string{"Bearer"}},
+		{"with a scheme that begins alike", refused, []string{"Bearers abc"}, []string{"Bearer"}},
+		{"with two", refused, []string{"Basic abc", "Bearer abc"}, []string{`Bearer error="invalid_token"`}},
+		{"known and not allowed", other, []string{"Bearer abc"}, nil},
+		{"let in", nil, []string{"Bearer abc"}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			app := dlvApp(t, tasks.Config{Authenticator: dlvAuth{c.err}}, dlvTask(dlvReturns(nil)))
+			w, r := httptest.NewRecorder(), dlvPost("/tasks/order", dlvBody)
+			r.Header["Authorization"] = c.authorization
+			app.ServeHTTP(w, r)
+			if got := w.Header().Values("WWW-Authenticate"); !slices.Equal(got, c.challenge) {
+				t.Errorf("answered %d with the challenge %q, want %q", w.Code, got, c.challenge)
 			}
 		})
 	}

@@ -15,7 +15,7 @@
 // [Recorder.Drain] or [Recorder.Advance] moves the clock, and then it runs in the test's own goroutine.
 //
 // A single delivery, with chosen metadata and a verdict to look at, is [Run]'s; the request that it comes as, for a
-// test of one's own routes, is [Request]'s.
+// test of one's own routes, is [Request]'s. An endpoint that checks tokens is tried with those of a [Signer].
 //
 // # Messages
 //

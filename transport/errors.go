@@ -85,6 +85,10 @@ var (
 	ErrInvalid = errors.New("the request is not valid")
 )
 
+// ErrForbidden is what an authenticator of deliveries returns, or wraps, for a caller whom it knows and does not
+// allow. It is no driver's: it belongs to no Kind.
+var ErrForbidden = errors.New("caller not allowed")
+
 var kinds = [kindEnd]struct {
 	name string
 	err  error

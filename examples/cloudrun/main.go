@@ -5,8 +5,8 @@
 //	cloudrun                    serves
 //	cloudrun tasks sync         makes queues and schedules what the code says, as a step of each deploy; -h tells the rest
 //
-// Begin with service/service.go, which puts it together; service/config.go reads the environment, service/auth.go
-// checks who delivers. The tasks are those of internal/shop, and know nothing of all this.
+// Begin with service/service.go, which puts it together; service/config.go reads the environment, and from it who may
+// deliver. The tasks are those of internal/shop, and know nothing of all this.
 package main
 
 import (

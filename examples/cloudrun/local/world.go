@@ -17,6 +17,7 @@ import (
 	"github.com/typedtasks/typedtasks/transport"
 	"github.com/typedtasks/typedtasks/transport/cloudtasks"
 	"github.com/typedtasks/typedtasks/transport/emulator"
+	"github.com/typedtasks/typedtasks/transport/oidc"
 )
 
 // What on Google Cloud is set up once.
@@ -71,7 +72,8 @@ func (w *world) start(ctx context.Context, j *tour.Journal, logger *slog.Logger,
 		return err
 	}
 	w.url = "http://" + listener.Addr().String()
-	auth, err := service.VerifyTokens(account, "http://"+certs.Addr().String()+emulator.CertsPath)
+	auth, err := oidc.New(oidc.Audience(w.url), oidc.ServiceAccount(account), oidc.KeysURL("http://"+certs.Addr().String()+emulator.CertsPath),
+		oidc.Logger(logger))
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/typedtasks/typedtasks/transport"
 	"github.com/typedtasks/typedtasks/transport/cloudscheduler"
 	"github.com/typedtasks/typedtasks/transport/cloudtasks"
+	"github.com/typedtasks/typedtasks/transport/oidc"
 )
 
 // Config makes a Service.
@@ -22,7 +23,7 @@ type Config struct {
 	Tasks     tasks.Config            // Transport, Scheduler, Authenticator and Logger are filled in by New
 	Transport []cloudtasks.Option     // where the tasks wait
 	Scheduler []cloudscheduler.Option // what fires the periodic ones, if Manage is set
-	Auth      Authenticator           // who may deliver them
+	Auth      tasks.Authenticator     // who may deliver them
 
 	// Manage connects to Cloud Scheduler, for the commands that keep its jobs. A service that only serves needs neither
 	// the connection nor the right to.
@@ -48,11 +49,12 @@ func ConfigFromEnv() (Config, error) {
 	var errs [5]error
 	c.Tasks, errs[0] = tasks.ConfigFromEnv()
 	c.Transport, errs[1] = cloudtasks.OptionsFromEnv()
-	c.Auth, errs[2] = authFromEnv()
 	c.Scheduler, errs[4] = cloudscheduler.OptionsFromEnv()
+	var audience string
 	if errs[0] == nil {
-		errs[3] = checkEndpoint(c.Tasks.Endpoint)
+		audience, errs[2] = audienceOf(c.Tasks.Endpoint)
 	}
+	c.Auth, errs[3] = authFromEnv(audience)
 	if c.Tasks.Name == "" {
 		c.Tasks.Name = "shop"
 	}
@@ -72,30 +74,33 @@ func queues(cfg tasks.Config) map[string]transport.QueueConfig {
 	}}
 }
 
-// checkEndpoint wants a path, below which the shop's own pages are not.
-func checkEndpoint(endpoint string) error {
+// audienceOf is whom the tokens on deliveries are made for: scheme and host of the endpoint, as the App has it by
+// default. The endpoint needs a path, below which the shop's own pages are not.
+func audienceOf(endpoint string) (string, error) {
 	if u, err := url.Parse(endpoint); err == nil && strings.Trim(u.Path, "/") != "" {
-		return nil
+		return u.Scheme + "://" + u.Host, nil
 	}
-	return fmt.Errorf("CLOUD_TASKS_ENDPOINT=%q: want the URL of this service and the path for pushes, such as https://shop-123.europe-west1.run.app%s",
+	return "", fmt.Errorf("CLOUD_TASKS_ENDPOINT=%q: want the URL of this service and the path for pushes, such as https://shop-123.europe-west1.run.app%s",
 		endpoint, shop.Mount)
 }
 
-// authFromEnv reads who may deliver: the account whose tokens the deliveries carry, and who checks them.
-func authFromEnv() (Authenticator, error) {
+// authFromEnv reads who may deliver: the account whose tokens the deliveries carry, and who checks them. Without an
+// audience, which another error tells of, it makes nothing.
+func authFromEnv(audience string) (tasks.Authenticator, error) {
 	account := strings.TrimSpace(os.Getenv("CLOUD_TASKS_SERVICE_ACCOUNT"))
 	if account == "" {
-		return Authenticator{}, errors.New("CLOUD_TASKS_SERVICE_ACCOUNT is not set: want the e-mail address of the service account that Cloud Tasks calls as")
+		return nil, errors.New("CLOUD_TASKS_SERVICE_ACCOUNT is not set: want the e-mail address of the service account that Cloud Tasks calls as")
 	}
-	switch mode := os.Getenv("SHOP_AUTH"); mode {
-	case "", "verify":
-		return VerifyTokens(account, os.Getenv("SHOP_CERTS_URL"))
-	case "cloud-run":
-		if os.Getenv("K_SERVICE") == "" { // Cloud Run sets it
-			return Authenticator{}, fmt.Errorf("SHOP_AUTH=%q: this is not Cloud Run, so nobody has checked the tokens: use verify", mode)
-		}
-		return TrustCloudRun(account), nil
-	default:
-		return Authenticator{}, fmt.Errorf("SHOP_AUTH=%q: want verify or cloud-run", mode)
+	mode := os.Getenv("SHOP_AUTH")
+	switch {
+	case mode != "" && mode != "verify" && mode != "cloud-run":
+		return nil, fmt.Errorf("SHOP_AUTH=%q: want verify or cloud-run", mode)
+	case mode == "cloud-run" && os.Getenv("K_SERVICE") == "": // Cloud Run sets it
+		return nil, fmt.Errorf("SHOP_AUTH=%q: this is not Cloud Run, so nobody has checked the tokens: use verify", mode)
+	case audience == "":
+		return nil, nil
+	case mode == "cloud-run":
+		return oidc.UnverifiedBehindCloudRun(oidc.Audience(audience), oidc.ServiceAccount(account))
 	}
+	return oidc.New(oidc.Audience(audience), oidc.ServiceAccount(account), oidc.KeysURL(os.Getenv("SHOP_CERTS_URL")))
 }

@@ -1,11 +1,13 @@
 package service_test
 
 import (
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/typedtasks/typedtasks/examples/cloudrun/service"
+	"github.com/typedtasks/typedtasks/tasktest"
 )
 
 // setEnv leaves of the variables that count only those given.
@@ -75,19 +77,40 @@ func TestConfigFromEnv(t *testing.T) {
 }
 
 func TestConfigFromEnv_Service_LetsInWhoTheEnvironmentNames(t *testing.T) {
-	google := newIssuer(t)
+	signer := tasktest.NewSigner(t)
+	certs := httptest.NewServer(signer)
+	defer certs.Close()
 	setEnv(t, map[string]string{
-		"CLOUD_TASKS_ENDPOINT": endpoint, "CLOUD_TASKS_SERVICE_ACCOUNT": account, "SHOP_CERTS_URL": google.url,
+		"CLOUD_TASKS_ENDPOINT": endpoint, "CLOUD_TASKS_SERVICE_ACCOUNT": account, "SHOP_CERTS_URL": certs.URL,
 	})
 	cfg, err := service.ConfigFromEnv()
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := newDoor(t, cfg.Auth)
-	if status, logged := d.try("Bearer " + google.token(nil)); status != 200 {
+	if status, logged := d.try("Bearer " + signer.Token(good())); status != 200 {
 		t.Errorf("answered with %d, logged %s", status, logged)
 	}
-	if status, _ := d.try("Bearer " + google.token(map[string]any{"email": "eve@example.com"})); status != 403 {
+	if status, _ := d.try("Bearer " + signer.Token(tasktest.Claims{Audience: audience, Email: "eve@example.com"})); status != 403 {
 		t.Errorf("another account was answered with %d", status)
+	}
+}
+
+func TestConfigFromEnv_OnCloudRun_TakesWhatItHasChecked(t *testing.T) {
+	signer := tasktest.NewSigner(t)
+	setEnv(t, map[string]string{
+		"CLOUD_TASKS_ENDPOINT": endpoint, "CLOUD_TASKS_SERVICE_ACCOUNT": account, "SHOP_AUTH": "cloud-run", "K_SERVICE": "shop",
+	})
+	cfg, err := service.ConfigFromEnv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDoor(t, cfg.Auth)
+	token := signer.Token(good())
+	if status, logged := d.try("Bearer " + token); status != 401 {
+		t.Errorf("a token that Cloud Run has not checked was answered with %d, logged %s", status, logged)
+	}
+	if status, logged := d.try("Bearer " + token[:strings.LastIndexByte(token, '.')] + ".SIGNATURE_REMOVED_BY_GOOGLE"); status != 200 {
+		t.Errorf("answered with %d, logged %s", status, logged)
 	}
 }

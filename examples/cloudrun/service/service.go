@@ -45,6 +45,9 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if s.drain == 0 {
 		s.drain = DefaultDrain
 	}
+	if cfg.Auth == nil {
+		return nil, errors.New("Config.Auth is nil, and anyone could run tasks: set who may deliver them, by oidc.New")
+	}
 	var err error
 	if s.transport, err = cloudtasks.New(ctx, append(slices.Clip(cfg.Transport), cloudtasks.WithLogger(s.logger))...); err != nil {
 		return nil, err
@@ -59,9 +62,8 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if cfg.Tasks.Queues == nil {
 		cfg.Tasks.Queues = queues(cfg.Tasks)
 	}
-	auth := cfg.Auth
 	cfg.Tasks.Transport = s.transport
-	cfg.Tasks.Authenticator = &auth
+	cfg.Tasks.Authenticator = cfg.Auth
 	cfg.Tasks.Logger = s.logger
 	if cfg.Tasks.Quarantine == nil {
 		cfg.Tasks.Quarantine = s.quarantine
@@ -69,7 +71,6 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if s.App, err = tasks.NewApp(cfg.Tasks); err != nil {
 		return nil, errors.Join(err, s.disconnect())
 	}
-	auth.audience = s.App.Config().Audience // the App knows what the tokens are made for
 	s.App.Use(s.logExecuted)
 	if err := s.App.Register(append(shop.Tasks(), Stocktaking)...); err != nil {
 		return nil, errors.Join(err, s.Close())

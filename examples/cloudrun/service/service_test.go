@@ -18,6 +18,7 @@ import (
 
 	"github.com/typedtasks/typedtasks/examples/cloudrun/service"
 	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/tasktest"
 	"github.com/typedtasks/typedtasks/transport"
 	"github.com/typedtasks/typedtasks/transport/cloudtasks"
 	"github.com/typedtasks/typedtasks/transport/emulator"
@@ -31,14 +32,14 @@ type running struct {
 	emulator *emulator.Emulator
 	url      string
 	logs     *buffer
-	google   *issuer
+	signer   *tasktest.Signer
 	stop     context.CancelFunc
 	ended    chan error
 }
 
 func run(t *testing.T, drain time.Duration) *running {
 	t.Helper()
-	r := &running{logs: &buffer{}, ended: make(chan error, 1), google: newIssuer(t)}
+	r := &running{logs: &buffer{}, ended: make(chan error, 1), signer: tasktest.NewSigner(t)}
 	var err error
 	r.emulator, err = emulator.New(emulator.WithQueues("projects/emulator/locations/local/queues/shop"), emulator.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
@@ -49,14 +50,10 @@ func run(t *testing.T, drain time.Duration) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	auth, err := service.VerifyTokens(account, r.google.url)
-	if err != nil {
-		t.Fatal(err)
-	}
 	r.service, err = service.New(t.Context(), service.Config{
 		Tasks:     tasks.Config{Name: "shop", Endpoint: endpoint},
 		Transport: []cloudtasks.Option{cloudtasks.WithEndpoint(address)},
-		Auth:      auth,
+		Auth:      authBy(t, r.signer),
 		Logger:    service.NewLogger(r.logs),
 		Drain:     drain,
 	})
@@ -94,7 +91,7 @@ func (r *running) do(method, path, body string, header map[string]string) (*http
 // push delivers a payment in its third attempt, which enqueues a shipment.
 func (r *running) push() (*http.Response, error) {
 	return r.do(http.MethodPost, "/_tasks/tasks/Payment", `{"order":17,"cents":4200}`, map[string]string{
-		"Authorization":               "Bearer " + r.google.token(nil),
+		"Authorization":               "Bearer " + r.signer.Token(good()),
 		"X-CloudTasks-TaskName":       "payment-17",
 		"X-CloudTasks-QueueName":      "shop",
 		"X-CloudTasks-TaskRetryCount": "2",
@@ -223,18 +220,14 @@ func TestService_Pages(t *testing.T) {
 }
 
 func TestService_Quarantine_GoesToTheLog(t *testing.T) {
-	google := newIssuer(t)
-	auth, err := service.VerifyTokens(account, google.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := newDoor(t, auth)
+	signer := tasktest.NewSigner(t)
+	d := newDoor(t, authBy(t, signer))
 	d.service.App.Use(func(next tasks.Handler) tasks.Handler {
 		return func(context.Context, *transport.Delivery) (any, error) {
 			return nil, tasks.Reject(errors.New("unheard of"))
 		}
 	})
-	status, logged := d.try("Bearer " + google.token(nil))
+	status, logged := d.try("Bearer " + signer.Token(good()))
 	var line struct {
 		Severity, Message string
 		Delivery          struct{ Name, ID, Body, Reason string }
@@ -251,14 +244,15 @@ func TestService_Quarantine_GoesToTheLog(t *testing.T) {
 }
 
 func TestNew_Wrong_SaysWhat(t *testing.T) {
-	here := cloudtasks.WithEndpoint("127.0.0.1:1")
+	here, auth := cloudtasks.WithEndpoint("127.0.0.1:1"), authBy(t, tasktest.NewSigner(t))
 	for _, c := range []struct {
 		name string
 		cfg  service.Config
 		want string
 	}{
-		{"driver", service.Config{Transport: []cloudtasks.Option{here, cloudtasks.WithConnectionPool(-1)}}, "WithConnectionPool"},
-		{"App", service.Config{Transport: []cloudtasks.Option{here}}, "Config.Endpoint is empty"},
+		{"nobody who may deliver", service.Config{Transport: []cloudtasks.Option{here}}, "Config.Auth is nil"},
+		{"driver", service.Config{Transport: []cloudtasks.Option{here, cloudtasks.WithConnectionPool(-1)}, Auth: auth}, "WithConnectionPool"},
+		{"App", service.Config{Transport: []cloudtasks.Option{here}, Auth: auth}, "Config.Endpoint is empty"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := service.New(t.Context(), c.cfg); err == nil || !strings.Contains(err.Error(), c.want) {
