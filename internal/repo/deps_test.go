@@ -36,6 +36,8 @@ var (
 		"github.com/gin-gonic": "frameworks belong to the examples, a module of its own",
 		"github.com/labstack":  "frameworks belong to the examples, a module of its own",
 		"github.com/go-chi":    "frameworks belong to the examples, a module of its own",
+		"github.com/gofiber":   "frameworks belong to the examples, a module of its own",
+		"github.com/valyala":   "frameworks belong to the examples, a module of its own",
 	}
 )
 

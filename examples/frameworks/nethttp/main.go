@@ -1,0 +1,63 @@
+// Nethttp is a service on the standard library's router, with typed tasks. What is special to the router is in
+// service.go; the rest is the same for chi, gin and echo.
+//
+//	go run ./frameworks/nethttp
+//	curl localhost:8080/signup -d '{"email": "ana@example.com"}' -H 'Content-Type: application/json' \
+//		-H 'traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+//	curl localhost:8080/_tasks/tasks/Welcome -d '{"email": "bo@example.com"}'   # a push, as Cloud Tasks sends it
+//
+// The App answers a panic in a task's function itself. Any other panic ends its request without an answer, which
+// the platform takes for a failure.
+package main
+
+import (
+	"context"
+	"errors"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/transport/memory"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	listener, err := net.Listen("tcp", "localhost:8080")
+	if err == nil {
+		err = run(ctx, listener)
+	}
+	stop()
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// run serves until ctx ends. Then it takes no more requests, lets those that are there end, and at last the tasks.
+func run(ctx context.Context, listener net.Listener) error {
+	app, err := tasks.NewApp(tasks.Config{
+		Name:      "shop",
+		Endpoint:  "http://" + listener.Addr().String() + "/_tasks",
+		Transport: memory.New(), // on Google Cloud: cloudtasks.New, and an Authenticator
+	})
+	if err != nil {
+		return err
+	}
+	if err := app.Register(SendWelcome); err != nil {
+		return err
+	}
+	server := &http.Server{Handler: routes(app), ReadHeaderTimeout: 10 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return errors.Join(err, server.Shutdown(ctx), app.Shutdown(ctx))
+}
