@@ -69,6 +69,17 @@ func (r *Recorder) Advance(d time.Duration) {
 	}
 }
 
+// AdvanceTo moves the clock to t, as Advance does: to a Monday, say, where a schedule cares for days. It fails the test
+// where t is past already.
+func (r *Recorder) AdvanceTo(t time.Time) {
+	r.t.Helper()
+	d := t.Sub(r.clock.Now())
+	if d < 0 {
+		r.t.Fatalf("tasktest: AdvanceTo(%s): it is %s already, and the clock does not go back", t.Format(time.RFC3339), r.clock.Now().Format(time.RFC3339))
+	}
+	r.Advance(d)
+}
+
 // runDue runs what is due now, most runs at the most, and returns how many it were.
 func (r *Recorder) runDue(most int) (runs int) {
 	for ; runs < most; runs++ {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -310,5 +311,30 @@ func TestPeriodic_RemembersTheLatestFirings(t *testing.T) {
 	contains(t, got, "1180 more, then")
 	if all := rec.GivenUp(); len(all) != 1000 || slices.ContainsFunc(all, func(g tasktest.GivenUp) bool { return g.Attempts != 1 }) {
 		t.Errorf("%d given up, want the last 1000, each after one attempt", len(all))
+	}
+}
+
+func TestAdvanceTo_RunsWhatIsDueOnTheWay_AndNeverGoesBack(t *testing.T) {
+	t.Parallel()
+	var ran []time.Time
+	weekly := schedule.New(func(ctx context.Context, _ struct{}) error {
+		meta, _ := tasks.MetadataFrom(ctx)
+		ran = append(ran, meta.ScheduleTime)
+		return nil
+	}, schedule.Cron("0 9 * * MON"), schedule.Task(tasks.WithName("weekly")))
+	rec := tasktest.New(t, weekly)
+	monday := rec.Now().AddDate(0, 0, 1)
+	for monday.Weekday() != time.Monday {
+		monday = monday.AddDate(0, 0, 1)
+	}
+	monday = time.Date(monday.Year(), monday.Month(), monday.Day(), 9, 0, 0, 0, time.UTC)
+	rec.AdvanceTo(monday.Add(-time.Second))
+	before := len(ran)
+	rec.AdvanceTo(monday)
+	if len(ran) != before+1 || !ran[before].Equal(monday) || !rec.Now().Equal(monday) {
+		t.Errorf("at %s it ran at %v, want a run at %s", rec.Now(), ran, monday)
+	}
+	if got := mustFail(t, func(t testing.TB) { tasktest.New(t).AdvanceTo(time.Unix(0, 0)) }); !strings.Contains(got, "does not go back") {
+		t.Errorf("AdvanceTo a time that is past says %q", got)
 	}
 }
