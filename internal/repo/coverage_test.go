@@ -24,6 +24,7 @@ var floors = []struct {
 	{"internal/...", 90},
 	{"pubsub", 90},
 	{"tasks", 90},
+	{"tasks/...", 90},
 	{"tasktest", 90},
 	{"transport", 90},
 	{"transport/...", 90},
