@@ -148,7 +148,7 @@ func (p Prepared[M]) Publish(ctx context.Context) (string, error) {
 	if _, err := p.model.App(p.app.Context(ctx)); err != nil { // shut down meanwhile
 		return "", p.publisher.failed("publish", err)
 	}
-	id, err := p.app.PublishMessage(origin.With(ctx, p.publisher.nameOf()), p.copy())
+	id, err := p.app.PublishMessage(origin.With(ctx, p.publisher.origin()), p.copy())
 	if err != nil {
 		return "", p.publisher.failed("publish", err)
 	}

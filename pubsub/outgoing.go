@@ -134,7 +134,7 @@ func (d *publisher) handle(ctx context.Context, del *transport.Delivery) (any, e
 	if !ok {
 		return nil, d.failed("publish", errors.New("handled outside of an App"))
 	}
-	id, err := app.PublishMessage(origin.With(ctx, d.nameOf()), &transport.Message{Topic: l.Topic, Data: l.Data, Attributes: l.Attributes, OrderingKey: l.OrderingKey})
+	id, err := app.PublishMessage(origin.With(ctx, d.origin()), &transport.Message{Topic: l.Topic, Data: l.Data, Attributes: l.Attributes, OrderingKey: l.OrderingKey})
 	if errors.Is(err, tasks.ErrInvalid) || errors.Is(err, tasks.ErrTooLarge) { // it will not get better
 		return nil, tasks.Reject(d.failed("publish", err))
 	}

@@ -2,6 +2,7 @@ package pubsub_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -23,37 +24,38 @@ func TestSpec_HandledOutsideOfAnApp_ReturnsAnError(t *testing.T) {
 	evSays(t, err, "pubsub: publish orders: ", "outside of an App")
 }
 
-// evAsking is a broker that asks which publisher a message comes from, as test kits do.
+// evAsking is a broker that looks which publisher a message comes from, as test kits do.
 type evAsking struct {
 	*evBroker
 	from []string
 }
 
-func (b *evAsking) AsksForPublisher() {}
-
 func (b *evAsking) Publish(ctx context.Context, m *transport.Message) (string, error) {
-	b.from = append(b.from, origin.From(ctx))
+	p := origin.From(ctx)
+	b.from = append(b.from, fmt.Sprintf("%s %t", p.Name, p.Raw))
 	return b.evBroker.Publish(ctx, m)
 }
 
-func TestPublish_ABrokerThatAsks_IsToldThePublisher(t *testing.T) {
+func TestPublish_TellsWhichPublisherAMessageIsOf(t *testing.T) {
 	t.Parallel()
 	b := &evAsking{evBroker: &evBroker{}}
 	p := pubsub.NewPublisher[evOrder](pubsub.Topic("orders"), pubsub.WithName("plain"))
 	m := pubsub.NewModelPublisher(func(_ context.Context, id int) (pubsub.Draft[evOrder], error) {
 		return pubsub.Draft[evOrder]{Data: evOrder{ID: id}}, nil
 	}, pubsub.Topic("orders"), pubsub.WithName("model"))
+	raw := pubsub.NewPublisher[pubsub.Raw](pubsub.Topic("bytes"))
 	remote := &evRemote{}
-	app := evApp(t, tasks.Config{Transport: remote, Broker: b}, p, m)
+	app := evApp(t, tasks.Config{Transport: remote, Broker: b}, p, m, raw)
 	evDo(p.Publish(t.Context(), evOrder{ID: 1}))(t)
 	p.PublishAll(t.Context(), []evOrder{{ID: 1}})
 	evDo(m.Publish(t.Context(), 1))(t)
+	evDo(raw.Publish(t.Context(), pubsub.Raw("1")))(t)
 	evDo(p.Enqueue(t.Context(), evOrder{ID: 1}))(t)
 	evDo(m.Enqueue(t.Context(), 1))(t)
 	for _, task := range remote.all() {
 		evRun(t, app, task, 1).want(t, 200, "executed")
 	}
-	if want := []string{"plain", "plain", "model", "plain", "model"}; !slices.Equal(b.from, want) {
+	if want := []string{"plain false", "plain false", "model false", "bytes true", "plain false", "model false"}; !slices.Equal(b.from, want) {
 		t.Errorf("told %q, want %q", b.from, want)
 	}
 }

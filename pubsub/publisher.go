@@ -180,7 +180,7 @@ type outlet struct {
 	headerKey string // of the data's object
 	raw       bool
 	ordered   bool
-	asked     string // the publisher's name, where the broker asks for it
+	origin    *origin.Publisher
 }
 
 func (d *publisher) resolve(app *tasks.App) (*outlet, error) {
@@ -194,19 +194,18 @@ func (d *publisher) resolve(app *tasks.App) (*outlet, error) {
 	}
 	out := &outlet{app: app, topic: topic, codec: d.codecUnder(cfg), headerKey: cfg.PropagatedHeadersKey, raw: d.isRaw(), ordered: d.ordered}
 	_, out.trusted = out.codec.(tasks.JSONCodec)
-	if _, err := transport.BrokerAs[origin.Asker](cfg.Broker); err == nil {
-		out.asked = d.nameOf()
-	}
+	out.origin = d.origin()
+	out.origin.ValidJSON = out.trusted
 	return out, nil
 }
 
-// from names the publisher in ctx, where the broker asks for it.
-func (out *outlet) from(ctx context.Context) context.Context {
-	if out.asked == "" {
-		return ctx
-	}
-	return origin.With(ctx, out.asked)
+// origin is what is said of the publisher to those around a publish.
+func (d *publisher) origin() *origin.Publisher {
+	return &origin.Publisher{Name: d.nameOf(), Raw: d.isRaw()}
 }
+
+// from names the publisher in ctx.
+func (out *outlet) from(ctx context.Context) context.Context { return origin.With(ctx, out.origin) }
 
 // under finds the App of a call and what the publisher is there.
 func (d *publisher) under(ctx context.Context, b *tasks.Binding) (*outlet, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/typedtasks/typedtasks/backoff"
@@ -205,7 +206,13 @@ func (o *order) header(ctx context.Context) (h http.Header, shared bool) {
 		}
 	}
 	h, own = o.app.addPropagated(ctx, h, own)
-	if o.app.table.Load().enqueue != nil {
+	switch {
+	case o.app.table.Load().enqueue == nil:
+	case own: // the map, but not what it holds
+		for k, vs := range h {
+			h[k] = slices.Clone(vs)
+		}
+	default:
 		h = h.Clone()
 	}
 	return h, !own

@@ -183,7 +183,7 @@ func (a *App) unreadable(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // buffer holds a request's body. The App's own codec keeps nothing of it, so buffers are used again; with
-// another codec, or middleware that sees the body, each request has its own.
+// another codec, or middleware that may keep or change it, each request has its own.
 type buffer struct {
 	b    []byte
 	pool *sync.Pool

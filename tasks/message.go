@@ -77,12 +77,15 @@ func (r *run) open() error {
 	return nil
 }
 
-// adoptHeaders takes the headers that a message carries for the delivery's own, over those of the push. What no
-// task could carry is left: it must not keep the run from enqueueing.
+// adoptHeaders takes the headers that a message carries for the delivery's own, over those of the push; a task that a
+// message was turned into has its own. What no task could carry is left: it must not keep the run from enqueueing.
 func (r *run) adoptHeaders(m *transport.Message) {
 	carried, _ := pushwire.ExtractHeaders(m.Data, r.app.cfg.PropagatedHeadersKey)
 	own := false
 	for i, name := range r.app.propagated {
+		if _, set := r.delivery.Header[name]; set && !r.isMessage() {
+			continue
+		}
 		value, ok := carried[name]
 		if !ok {
 			value, ok = m.Attributes[pushwire.HeaderAttribute(r.app.spelled[i])]

@@ -145,6 +145,18 @@ func TestHandOver_TaskIsAsTheOptionsSay(t *testing.T) {
 	}
 }
 
+// What the enqueue said is newer than what the message did: a span that began with it, say.
+func TestHandOver_TheTasksOwnHeaders_WinOverTheMessages(t *testing.T) {
+	t.Parallel()
+	runs := &msgRuns{}
+	app := dlvApp(t, tasks.Config{PropagatedHeaders: []string{"traceparent", "X-Tenant-ID"}}, msgSubscriber("audit", runs.handle(nil)))
+	body := msgBody(`{"_http_headers": {"traceparent": "00-1", "X-Tenant-ID": "acme"}}`)
+	dlvWant(t, dlvServe(t, app, dlvPost("/subscriptions/audit", body, "X-CloudTasks-QueueName", "tasks", "Traceparent", "00-2")), http.StatusOK, "executed")
+	if got := msgFlat(runs.one(t).headers); got != "Traceparent=00-2 X-Tenant-Id=acme" {
+		t.Errorf("propagated %s", got)
+	}
+}
+
 func TestHandOver_ThenRunsAsATask(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -96,11 +96,11 @@ func (r *run) quarantine(v verdict) verdict {
 	if r.route.nameless {
 		kind = ""
 	}
-	err := r.app.offer(r, Quarantined{
+	err := r.app.offer(r.after(), Quarantined{
 		Name: r.route.spec.Name, Kind: kind, ID: m.ID, Queue: m.Queue, Attempt: m.Attempt, Reason: v.err,
 	}, r.delivery)
 	if err != nil { // its text is for the log alone: v's may be answered
-		r.app.cfg.Logger.LogAttrs(r, slog.LevelError, "tasks: not quarantined",
+		r.app.cfg.Logger.LogAttrs(r.after(), slog.LevelError, "tasks: not quarantined",
 			slog.String(key, r.route.spec.Name), slog.String("id", m.ID), slog.Any("error", err))
 		return v
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/aftermath"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -31,6 +33,18 @@ type run struct {
 	delivery *transport.Delivery
 	source   source
 	wrapped  bool // of a message: the delivery's body is its wrapped push
+	then     atomic.Pointer[context.Context]
+}
+
+// Adopt implements aftermath.Adopter.
+func (r *run) Adopt(ctx context.Context) { r.then.Store(&ctx) }
+
+// after is the context of what comes of the run once its function has returned.
+func (r *run) after() context.Context {
+	if ctx := r.then.Load(); ctx != nil {
+		return *ctx
+	}
+	return r
 }
 
 // Value answers for what the run itself carries.
@@ -40,6 +54,8 @@ func (r *run) Value(key any) any {
 		return r
 	case appKey:
 		return r.app
+	case aftermath.Key:
+		return r
 	case headersKey:
 		return freshHeader(r.app.pick(r.delivery.Header))
 	}
@@ -153,7 +169,8 @@ func (r *run) log(v verdict) {
 		level = slog.LevelError
 	}
 	log := r.app.cfg.Logger
-	if !log.Enabled(r, level) {
+	ctx := r.after()
+	if !log.Enabled(ctx, level) {
 		return
 	}
 	m := r.metadata()
@@ -177,5 +194,5 @@ func (r *run) log(v verdict) {
 	if v.stack != nil {
 		attrs = append(attrs, slog.String("stack", string(v.stack)))
 	}
-	log.LogAttrs(r, level, what+" "+string(v.outcome), attrs...)
+	log.LogAttrs(ctx, level, what+" "+string(v.outcome), attrs...)
 }

@@ -12,7 +12,9 @@ import (
 // send enqueues one task.
 func (o *order) send(ctx context.Context, t *transport.Task) (Receipt, error) {
 	if chain := o.app.table.Load().enqueue; chain != nil {
-		r := throughChain(o.in(ctx), chain, []*transport.Task{t})
+		c := o.in(ctx)
+		c.one[0] = t
+		r := throughChain(c, chain, c.one[:])
 		return r[0].Receipt, r[0].Err
 	}
 	return o.sendOne(ctx, t)
@@ -47,9 +49,23 @@ func (a *App) plainOrder() *order {
 
 type orderKey struct{}
 
-func (o *order) in(ctx context.Context) context.Context {
-	kept := *o // o itself may be on the stack
-	return context.WithValue(ctx, orderKey{}, &kept)
+// orderContext carries an order to sendAll, in one allocation.
+type orderContext struct {
+	context.Context
+	order order
+	one   [1]*transport.Task // of an order of one
+}
+
+// Value answers for the order.
+func (c *orderContext) Value(key any) any {
+	if _, ok := key.(orderKey); ok {
+		return &c.order
+	}
+	return c.Context.Value(key)
+}
+
+func (o *order) in(ctx context.Context) *orderContext {
+	return &orderContext{Context: ctx, order: *o} // o itself may be on the stack
 }
 
 // throughChain holds middleware to its contract of one result for each task.

@@ -16,7 +16,7 @@ import (
 // snooze enqueues the run's task anew. Only then is the delivery done; a second delivery that snoozes again
 // makes the same id, so that no second task comes of it.
 func (r *run) snooze(v verdict) verdict {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r), cleanup)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.after()), cleanup)
 	defer cancel()
 	err := error(nil)
 	switch {

@@ -15,9 +15,6 @@ import (
 // project is where all that a platform would name in full is said to be.
 const project = "tasktest"
 
-// AsksForPublisher implements origin.Asker.
-func (*recording) AsksForPublisher() {}
-
 // Publish records what the broker accepts.
 func (s *recording) Publish(ctx context.Context, m *transport.Message) (string, error) {
 	f := s.nextFault()
@@ -35,7 +32,7 @@ func (s *recording) Publish(ctx context.Context, m *transport.Message) (string, 
 	if err != nil {
 		return "", err
 	}
-	e := messageEntry(origin.From(ctx), m, s.carried(m), ids[0], at)
+	e := messageEntry(origin.From(ctx).Name, m, s.carried(m), ids[0], at)
 	e.by = s.running(ctx)
 	s.add(e)
 	if f.err != nil {

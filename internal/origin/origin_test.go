@@ -8,11 +8,12 @@ import (
 
 func TestFrom_ReturnsTheInnermostPublisher(t *testing.T) {
 	ctx := t.Context()
-	if got := origin.From(ctx); got != "" {
-		t.Errorf("without one: %q", got)
+	if got := origin.From(ctx); got != (origin.Publisher{}) {
+		t.Errorf("without one: %+v", got)
 	}
-	ctx = origin.With(origin.With(ctx, "outer"), "inner")
-	if got := origin.From(ctx); got != "inner" {
-		t.Errorf("got %q, want inner", got)
+	inner := &origin.Publisher{Name: "inner", Raw: true}
+	ctx = origin.With(origin.With(ctx, &origin.Publisher{Name: "outer"}), inner)
+	if got := origin.From(ctx); got != *inner {
+		t.Errorf("got %+v, want %+v", got, *inner)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -102,6 +103,19 @@ func FuzzHeaders(f *testing.F) {
 			return
 		}
 		h := map[string]string{name: value}
+		if set, ok := pushwire.SetHeaders(in, key, h, []string{name}, false); ok {
+			if got, _ := pushwire.ExtractHeaders(set, key); got[textproto.CanonicalMIMEHeaderKey(name)] != value || !valid(set) && valid(data) {
+				t.Errorf("set %q, which became %q, and extracted %q", h, set, got)
+			} else {
+				for other, kept := range before {
+					if !strings.EqualFold(other, name) && got[other] != kept {
+						t.Errorf("%q was %q and is %q in %q", other, kept, got[other], set)
+					}
+				}
+			}
+		} else if before != nil && valid(data) {
+			t.Errorf("not set in %q", data)
+		}
 		out, ok := pushwire.InjectHeaders(in, key, h, false)
 		if !bytes.Equal(in, data) {
 			t.Fatalf("data was changed to %q", in)

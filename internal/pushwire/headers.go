@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/textproto"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -32,6 +33,59 @@ func InjectHeaders(data []byte, key string, h map[string]string, trusted bool) (
 	}
 	out = append(append(append(out, name...), ':'), headers...)
 	return append(out, '}'), true
+}
+
+// SetHeaders is InjectHeaders, of one header at least, into data that may have some already: those of the names in drop
+// are removed, in whatever case, the others stay as they are written. It reports false where something else is under
+// the key.
+func SetHeaders(data []byte, key string, h map[string]string, drop []string, trusted bool) ([]byte, bool) {
+	if !mayHold(data, key) {
+		return InjectHeaders(data, key, h, trusted)
+	}
+	at, object := find(data, key)
+	if !object || !at.found {
+		return InjectHeaders(data, key, h, trusted)
+	}
+	kept, ok := membersBut(data[at.value:at.end], drop)
+	if !ok {
+		return nil, false
+	}
+	added, _ := json.Marshal(h) // strings always encode
+	out := make([]byte, 0, len(data)+len(added)+1)
+	out = append(append(append(out, data[:at.value]...), '{'), kept...)
+	if len(kept) > 0 {
+		out = append(out, ',')
+	}
+	out = append(out, added[1:]...)
+	return append(out, data[at.end:]...), true
+}
+
+// membersBut are the members of an object, or null, as they are written, without those of the names in drop.
+func membersBut(value []byte, drop []string) (kept []byte, ok bool) {
+	dec := newDecoder(value)
+	t, err := dec.ReadToken()
+	if err != nil || t.Kind() != '{' && t.Kind() != 'n' {
+		return nil, false
+	}
+	for t.Kind() == '{' && dec.PeekKind() == '"' {
+		raw, err := dec.ReadValue()
+		if err != nil {
+			return nil, false
+		}
+		name := append([]byte(nil), raw...) // until the next read
+		text, _ := jsontext.AppendUnquote(nil, name)
+		if raw, err = dec.ReadValue(); err != nil {
+			return nil, false
+		}
+		if slices.ContainsFunc(drop, func(d string) bool { return strings.EqualFold(d, string(text)) }) {
+			continue
+		}
+		if len(kept) > 0 {
+			kept = append(kept, ',')
+		}
+		kept = append(append(append(kept, name...), ':'), raw...)
+	}
+	return kept, true
 }
 
 // ExtractHeaders finds the headers under key in data, a JSON object, and returns them by their canonical names with

@@ -60,6 +60,44 @@ func TestInjectHeaders_ElsewhereNot(t *testing.T) {
 	}
 }
 
+func TestSetHeaders_ReplacesThoseOfItsNames(t *testing.T) {
+	t.Parallel()
+	h, drop := map[string]string{"traceparent": "00-2"}, []string{"traceparent", "tracestate"}
+	const in = `"_http_headers":{"traceparent":"00-2"}`
+	for name, c := range map[string]struct{ data, want string }{
+		"none yet":            {`{"a":1}`, `{"a":1,` + in + `}`},
+		"the key deeper down": {`{"a":{"_http_headers":1}}`, `{"a":{"_http_headers":1},` + in + `}`},
+		"one":                 {`{"a":1,"_http_headers":{"traceparent":"00-1"}}`, `{"a":1,` + in + `}`},
+		"others, as written":  {`{"_http_headers": {"X-T\u0065nant" : "a\u00e9" , "Traceparent": "00-1"}, "a": 1}`, `{"_http_headers":{"X-T\u0065nant":"a\u00e9","traceparent":"00-2"}, "a": 1}`},
+		"one without a value": {`{"_http_headers":{"TRACESTATE":"a=b","trac\u0065parent":7,"n":null}}`, `{"_http_headers":{"n":null,"traceparent":"00-2"}}`},
+		"empty":               {`{"_http_headers":{}}`, `{` + in + `}`},
+		"null":                {`{"_http_headers":null}`, `{` + in + `}`},
+	} {
+		data := []byte(c.data)
+		for _, trusted := range []bool{true, false} {
+			got, ok := pushwire.SetHeaders(data, key, h, drop, trusted)
+			if !ok || string(got) != c.want {
+				t.Errorf("%s, trusted %t: %s, %t, want %s", name, trusted, got, ok, c.want)
+			}
+		}
+		if string(data) != c.data {
+			t.Errorf("%s: data was changed to %s", name, data)
+		}
+	}
+}
+
+func TestSetHeaders_ElsewhereNot(t *testing.T) {
+	t.Parallel()
+	for name, data := range map[string]string{
+		"nothing": "", "a list": `["_http_headers"]`, "a string": `"_http_headers"`, "another thing there": `{"_http_headers": 1}`, "a list there": `{"_http_headers": []}`,
+		"truncated": `{"_http_headers": {"a": "b"}`, "truncated in it": `{"_http_headers": {"a": }}`, "two objects": `{"_http_headers": {}} {}`,
+	} {
+		if got, ok := pushwire.SetHeaders([]byte(data), key, map[string]string{"a": "b"}, nil, false); ok || got != nil {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
 func TestExtractHeaders_OutOfAnObject(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

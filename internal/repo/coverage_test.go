@@ -26,6 +26,7 @@ var floors = []struct {
 	{"schedule", 90},
 	{"tasks/...", 90},
 	{"tasks", 90},
+	{"tasks/...", 90},
 	{"tasktest", 90},
 	{"transport", 90},
 	{"transport/...", 90},

@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// cloudPackages may link what cloudOnly lists; testKits may link what testOnly lists.
+// cloudPackages may link what cloudOnly lists; testKits may link what testOnly lists; traced may link what tracedOnly lists.
 var (
+	traced        = []string{"tasks/taskotel"}
 	cloudPackages = []string{"transport/cloudtasks", "transport/cloudpubsub", "transport/cloudscheduler", "transport/emulator", "transport/emulator/cmd/tasks-emulator", "internal/gcp"}
 	testKits      = []string{"tasktest", "transport/transporttest"}
 )
@@ -32,12 +33,16 @@ var (
 		"github.com/stretchr/testify": "tests need the standard library only",
 		"github.com/google/go-cmp":    "only for tests",
 	}
+	tracedOnly = map[string]string{
+		"go.opentelemetry.io/otel": "OpenTelemetry reaches a program that asks for it, with tasks/taskotel or a cloud driver",
+	}
 	nobody = map[string]string{
-		"github.com/gin-gonic": "frameworks belong to the examples, a module of its own",
-		"github.com/labstack":  "frameworks belong to the examples, a module of its own",
-		"github.com/go-chi":    "frameworks belong to the examples, a module of its own",
-		"github.com/gofiber":   "frameworks belong to the examples, a module of its own",
-		"github.com/valyala":   "frameworks belong to the examples, a module of its own",
+		"go.opentelemetry.io/otel/sdk": "the SDK is the choice of the program; libraries know its interfaces",
+		"github.com/gin-gonic":         "frameworks belong to the examples, a module of its own",
+		"github.com/labstack":          "frameworks belong to the examples, a module of its own",
+		"github.com/go-chi":            "frameworks belong to the examples, a module of its own",
+		"github.com/gofiber":           "frameworks belong to the examples, a module of its own",
+		"github.com/valyala":           "frameworks belong to the examples, a module of its own",
 	}
 )
 
@@ -56,6 +61,7 @@ var arrows = []struct {
 	{"internal/...", []string{"transport", "backoff"}},
 	{"tasks", []string{"backoff", "transport", "transport/eager", "tasks/plan"}},
 	{"tasks/plan", nil},
+	{"tasks/taskotel", []string{"transport", "transport/eager", "tasks"}},
 	{"pubsub", []string{"backoff", "transport", "tasks", "tasks/plan"}},
 	{"schedule", []string{"backoff", "transport", "tasks", "tasks/plan"}},
 	{"tasktest", []string{"backoff", "transport", "transport/memory", "tasks", "pubsub", "schedule"}},
@@ -120,6 +126,9 @@ func findLinked(pkgs []pkg) (findings []string) {
 		}
 		if !slices.Contains(testKits, dir) {
 			lists = append(lists, testOnly)
+		}
+		if !slices.Contains(traced, dir) && !slices.Contains(cloudPackages, dir) {
+			lists = append(lists, tracedOnly)
 		}
 		for _, forbidden := range lists {
 			findings = append(findings, findPaths(graph, p.ImportPath, forbidden)...)
@@ -201,6 +210,8 @@ func TestFindLinked_FindsWhatLiesDeep(t *testing.T) {
 		{module + "/transport/cloudtasks", []string{"cloud.google.com/go/cloudtasks", "google.golang.org/grpc"}},
 		{module + "/transport/memory", []string{"google.golang.org/grpc"}},
 		{module + "/tasktest", []string{"testing", "github.com/go-chi/chi/v5"}},
+		{module + "/tasks/taskotel", []string{"go.opentelemetry.io/otel/trace", "go.opentelemetry.io/otel/sdk/trace"}},
+		{module + "/pubsub", []string{"go.opentelemetry.io/otel"}},
 	}),
 		"/tasks -> "+module+"/transport -> example.com/a -> cloud.google.com/go/compute/metadata: no Google client",
 		"/tasks -> "+module+"/transport -> example.com/a -> testing: only test kits",
@@ -208,6 +219,8 @@ func TestFindLinked_FindsWhatLiesDeep(t *testing.T) {
 		"/transport -> example.com/a -> testing: only test kits",
 		"/transport/memory -> google.golang.org/grpc: codes and status are fine",
 		"/tasktest -> github.com/go-chi/chi/v5: frameworks",
+		"/tasks/taskotel -> go.opentelemetry.io/otel/sdk/trace: the SDK",
+		"/pubsub -> go.opentelemetry.io/otel: OpenTelemetry",
 	)
 }
 
