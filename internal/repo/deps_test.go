@@ -12,7 +12,7 @@ import (
 
 // cloudPackages may link what cloudOnly lists; testKits may link what testOnly lists; traced may link what tracedOnly lists.
 var (
-	traced        = []string{"tasks/taskotel"}
+	traced        = []string{"tasks/taskotel", "internal/gcp/gcptest"}
 	cloudPackages = []string{"transport/cloudtasks", "transport/cloudpubsub", "transport/cloudscheduler", "transport/emulator", "transport/emulator/cmd/tasks-emulator", "internal/gcp"}
 	testKits      = []string{"tasktest", "transport/transporttest"}
 )
