@@ -88,6 +88,11 @@ func (r *Report) long(s Settings, faults *Faults) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	if s.Flat {
+		if err := service.Sides[0].warm(ctx); err != nil {
+			faults.Addf("warming up: %v", err)
+		}
+	}
 	crowd := &Crowd{service: service, tally: r.Tally, faults: faults, patience: s.Patience, rate: s.Rate}
 	began := time.Now()
 	crowd.Start(ctx, s.Seed, s.Clients, s.Slow)
@@ -136,6 +141,7 @@ func round(s Settings, tally *Tally, faults *Faults, i int, seed uint64) Round {
 	defer cancel()
 	crowd := &Crowd{service: service, tally: tally, faults: faults, patience: min(s.Patience, 2*time.Second), rate: s.Rate}
 	crowd.Start(ctx, seed, s.Clients, s.Slow)
+	service.underWay(ctx)
 	wait(ctx, r.Load)
 	crowd.ending.Store(true)
 	began := time.Now()
@@ -155,6 +161,14 @@ func round(s Settings, tally *Tally, faults *Faults, i int, seed uint64) Round {
 		faults.Addf("round %d proves nothing: no work was promised", i+1)
 	}
 	return r
+}
+
+// underWay waits for the load to have begun, which takes its time on a busy machine.
+func (s *Service) underWay(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for s.ledgers().Promised < 20 && wait(ctx, time.Millisecond) {
+	}
 }
 
 func (s *Service) ledgers() (sum Ledgers) {

@@ -19,8 +19,8 @@ import (
 	"github.com/typedtasks/typedtasks/transport/memory"
 )
 
-// capacity is how many tasks may wait, and how many used ids the transport remembers: few enough for those to stop
-// growing soon, so that a leak shows.
+// capacity is how many tasks may wait, and how many used ids the transport remembers, a day long: few enough to have them
+// all before the load begins, so that a leak shows.
 const capacity = 2048
 
 // queue is where all tasks go; briefQueue is only named by pushes, whose third attempt is the last.

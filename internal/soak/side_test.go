@@ -197,6 +197,23 @@ func (s *Side) enqueue(ctx context.Context, w Work) error {
 	return nil
 }
 
+// warm uses up as many ids as the transport remembers, so that those take no more memory later on.
+func (s *Side) warm(ctx context.Context) error {
+	book := s.service.Books[followUps]
+	for range capacity + 1 {
+		id := book.Issue()
+		if _, err := s.once.Enqueue(ctx, Once{Work{ID: id, Book: followUps}, fmt.Sprint("warm", id)}); err != nil {
+			book.Settle(id, Void)
+			return err
+		}
+		book.Settle(id, Promised)
+		if id%64 == 0 && !s.service.drained(30*time.Second) { // as many may wait, and not more
+			return errors.New("the first tasks do not run")
+		}
+	}
+	return nil
+}
+
 // followUpAct lets one task of 16 fail at first, in some way.
 func followUpAct(id int64) string {
 	switch id % 64 {
