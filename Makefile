@@ -2,10 +2,14 @@
 
 FUZZTIME ?= 10m
 COUNT ?= 6
+SOAK ?= 30m
+SEED ?= 0
+RATE ?= 0
 
 BUILD := $(CURDIR)/.build
 PROFILE := $(BUILD)/cover.out
 BENCH := $(BUILD)/bench.txt
+SOAKED := $(BUILD)/soak.txt
 
 # The modules that hold code; internal/tools only pins tools.
 MODULES := . examples
@@ -19,7 +23,7 @@ export GOWORK := off
 RACE := $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >/dev/null && echo -race)
 
 .NOTPARALLEL:
-.PHONY: help run run-cloud run-events run-periodic serve test lint fmt tidy vet staticcheck house unit cover examples bench fuzz
+.PHONY: help run run-cloud run-events run-periodic serve test lint fmt tidy vet staticcheck house unit cover examples bench fuzz soak
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +85,12 @@ bench: $(BUILD) ## all benchmarks, COUNT=6 times each, into .build/bench.txt, wh
 
 fuzz: ## every fuzz target in turn, FUZZTIME=10m each
 	internal/tools/fuzz $(FUZZTIME)
+
+# No test cache and no time limit; without the race detector, which would be what is measured.
+soak: $(BUILD) ## load an App over HTTP for SOAK=30m, then ten shutdowns under load, into .build/soak.txt (SEED=, RATE=)
+	{ go test -count=1 -timeout=0 -v -run='^TestSoak_EveryPromiseIsKept' ./internal/soak \
+		-soak=$(SOAK) -soak.seed=$(SEED) -soak.rate=$(RATE); echo $$? >$(SOAKED).exit; } | tee $(SOAKED); \
+		exit $$(cat $(SOAKED).exit)
 
 $(BUILD):
 	@mkdir -p $@
