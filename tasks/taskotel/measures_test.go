@@ -198,7 +198,7 @@ func TestMetrics_ALateRun_IsMeasuredByItsTransportsTime(t *testing.T) {
 		{"a job", func(t testing.TB, rec *tasktest.Recorder, task *tasks.Task[order]) map[string]string {
 			return map[string]string{"X-Cloudtasks-Queuename": "", "X-Cloudscheduler-Jobname": "nightly",
 				"X-Cloudscheduler-Scheduletime": rec.Now().Add(-90 * time.Second).UTC().Format(time.RFC3339)}
-		}, []string{"destination.name=nightly operation.name=process operation.type=process system=gcp_cloud_scheduler kind=task name=charge: 1, sum 9"}},
+		}, []string{"destination.name=nightly operation.name=process operation.type=process system=typedtasks kind=task name=charge: 1, sum 9"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
