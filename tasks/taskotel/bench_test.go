@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,9 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/tasks/taskotel"
@@ -147,6 +153,43 @@ func BenchmarkEnqueue(b *testing.B) {
 		return func() {
 			if _, err := task.Enqueue(ctx, benchData); err != nil {
 				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkSDK is what of that is the SDK's: a span as a run has it, and the four measurements of a run.
+func BenchmarkSDK(b *testing.B) {
+	kvs := make([]attribute.KeyValue, 6)
+	for i := range kvs {
+		kvs[i] = attribute.String(fmt.Sprint("messaging.attribute.", i), "value")
+	}
+	b.Run("span", func(b *testing.B) {
+		tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(unexported{})).Tracer("bench")
+		header := propagation.HeaderCarrier{"Traceparent": {traceparent}}
+		opts := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(kvs...)}
+		b.ReportAllocs()
+		for b.Loop() {
+			ctx := propagation.TraceContext{}.Extract(b.Context(), header)
+			_, span := tracer.Start(ctx, "process shop", opts...)
+			span.SetAttributes(attribute.String("messaging.message.id", "57462374832847"), attribute.Int("typedtasks.attempt", 1))
+			span.SetAttributes(attribute.String("typedtasks.outcome", "executed"))
+			span.End()
+		}
+	})
+	b.Run("measurements", func(b *testing.B) {
+		meter := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader())).Meter("bench")
+		counter, err1 := meter.Int64Counter("counter")
+		histogram, err2 := meter.Float64Histogram("histogram")
+		if err := errors.Join(err1, err2); err != nil {
+			b.Fatal(err)
+		}
+		set := metric.WithAttributeSet(attribute.NewSet(kvs...))
+		b.ReportAllocs()
+		for b.Loop() {
+			counter.Add(b.Context(), 1, set)
+			for range 3 {
+				histogram.Record(b.Context(), 1, set)
 			}
 		}
 	})
