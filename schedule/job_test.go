@@ -21,11 +21,11 @@ func TestDescribe_FullDefinition(t *testing.T) {
 		schedule.Task(tasks.WithName("reports.nightly"), tasks.WithTimeout(5*time.Minute), tasks.WithHeader("x-tenant", "a"),
 			tasks.OnQueue("slow"), tasks.WithRetryConfig(transport.RetryConfig{MaxAttempts: 9}), tasks.Unique()),
 	).WithPayload(schReport{Region: "south"})
-	app := schApp(t, tasks.Config{Name: "shop co", Delimiter: "::", TasksPath: "work", Audience: "https://aud.example.com"})
+	app := schApp(t, tasks.Config{Name: "shop co", Delimiter: "::", TasksPath: "jobs", Audience: "https://aud.example.com"})
 	schRegister(t, app, p)
 	want := &transport.Job{
 		Name: "shop-co-5f57ab99--reports-nightly", Description: "the report of the night", Schedule: "0 3 * * 1-5", TimeZone: "America/Sao_Paulo",
-		URL: "https://shop.example.com/_tasks/work/reports.nightly", Audience: "https://aud.example.com",
+		URL: "https://shop.example.com/_tasks/jobs/reports.nightly", Audience: "https://aud.example.com",
 		Header: http.Header{"Content-Type": {"application/json"}, "X-Tenant": {"a"}}, Body: []byte(`{"region":"south"}`),
 		Deadline: 5 * time.Minute, Retry: &retry, Method: http.MethodPost,
 	}

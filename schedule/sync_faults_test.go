@@ -27,7 +27,7 @@ func TestSync_Obsolete(t *testing.T) {
 	}{
 		{"of this App", tasks.Config{}, schJob("shop--old", schTasks+"old"), true},
 		{"a name with a dot", tasks.Config{}, schJob("shop--reports-old", schTasks+"reports.old"), true},
-		{"under another path of the endpoint", tasks.Config{}, schJob("shop--old", "https://shop.example.com/_tasks/work/x"), true},
+		{"under another path of the endpoint", tasks.Config{}, schJob("shop--old", "https://shop.example.com/_tasks/jobs/x"), true},
 		{"at the endpoint itself", tasks.Config{}, schJob("shop--old", "https://shop.example.com/_tasks"), true},
 		{"a task whose name has the delimiter", tasks.Config{}, schJob("shop--admin--old", schTasks+"admin--old"), true},
 		{"with a query", tasks.Config{}, schJob("shop--admin--old", schTasks+"admin--old?a=b"), true},
