@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/typedtasks/typedtasks/internal/payload"
+	"github.com/typedtasks/typedtasks/internal/printable"
 	"github.com/typedtasks/typedtasks/internal/pushwire"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
@@ -57,7 +58,7 @@ func (d *subscriber) handle(ctx context.Context, b *tasks.Binding, del *transpor
 	}
 	in, ok := b.Resolved(app).(*inlet)
 	if !ok || del.Message == nil {
-		return nil, fmt.Errorf("pubsub: %s: handled outside of an App, or without a message", d.nameOf())
+		return nil, fmt.Errorf("pubsub: %s: handled outside of an App, or without a message", printable.Text(d.nameOf()))
 	}
 	return d.call(ctx, in, del.Message)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/typedtasks/typedtasks/internal/payload"
+	"github.com/typedtasks/typedtasks/internal/printable"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -111,6 +112,9 @@ func define[T any](call function, fnMissing bool, opts []Option) *definition {
 	return d
 }
 
+// label is the name as errors show it: nobody has checked the name of a task that was never registered.
+func (d *definition) label() string { return printable.Text(d.name) }
+
 func (d *definition) spec() Spec {
 	return Spec{
 		Kind: KindTask, Name: d.name, Path: d.name, Aliases: slices.Clone(d.aliases),
@@ -122,7 +126,7 @@ func (d *definition) spec() Spec {
 func (d *definition) handle(ctx context.Context, del *transport.Delivery) (any, error) {
 	app := appFrom(ctx)
 	if app == nil {
-		return nil, fmt.Errorf("tasks: %s: handled outside of an App", d.name)
+		return nil, fmt.Errorf("tasks: %s: handled outside of an App", d.label())
 	}
 	v := d.newTarget()
 	if err := app.decode(d, del.Body, v); err != nil {

@@ -155,5 +155,5 @@ func describe(s Spec) string {
 	if s.Name == "" && s.Payload != nil {
 		return fmt.Sprintf("%s of %s", s.Kind, s.Payload)
 	}
-	return fmt.Sprintf("%s %q", s.Kind, s.Name)
+	return fmt.Sprintf("%s %.200q", s.Kind, s.Name) // a name may be a path that somebody has asked for
 }

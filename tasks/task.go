@@ -111,7 +111,7 @@ func (t *ResultTask[T, R]) Run(ctx context.Context, p T) (R, error) {
 	result, err := t.definition().run(ctx, &t.Binding, box(&p))
 	r, ok := result.(R)
 	if err == nil && !ok && result != nil {
-		err = fmt.Errorf("tasks: %s: the result is a %T, not a %T: middleware has replaced it", t.definition().name, result, r)
+		err = fmt.Errorf("tasks: %s: the result is a %T, not a %T: middleware has replaced it", t.definition().label(), result, r)
 	}
 	return r, err
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 )
 
@@ -138,13 +139,13 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Op)
 	if e.ID != "" {
-		b.WriteString(" task \"" + e.ID + "\"")
+		b.WriteString(" task " + strconv.Quote(e.ID))
 	}
 	if e.Queue != "" {
 		if e.ID != "" || e.Op == OpEnqueue || e.Op == OpGet || e.Op == OpDelete || e.Op == OpRun || e.Op == OpList {
 			b.WriteString(" on")
 		}
-		b.WriteString(" queue \"" + e.Queue + "\"")
+		b.WriteString(" queue " + strconv.Quote(e.Queue))
 	}
 	if e.Resource != "" {
 		b.WriteString(" " + e.Resource)
