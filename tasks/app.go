@@ -29,6 +29,7 @@ type App struct {
 	eager      bool
 	gate       gate
 	released   atomic.Bool
+	unguarded  atomic.Bool // nobody decides who may deliver, and nobody has been told
 	leaving    sync.Once
 	alone      []transport.Server // those that nobody else used when this App left them
 
@@ -112,6 +113,12 @@ func NewApp(c Config) (*App, error) {
 	}
 	if err := a.serve(); err != nil {
 		return nil, fmt.Errorf("tasks: new app: %w", err)
+	}
+	if cfg.Authenticator == nil && !isLoopback(cfg.Endpoint) {
+		a.unguarded.Store(true)
+		if remote || !isLocalBroker(cfg.Broker) {
+			a.warnUnguarded(context.Background())
+		}
 	}
 	if remote && cfg.Quarantine == nil {
 		cfg.Logger.Warn("tasks: Config.Quarantine is not set: a payload that never decodes is retried until its queue gives up, then lost")

@@ -60,7 +60,8 @@ type Config struct {
 	Audience string
 
 	// Authenticator decides who may deliver over HTTP. nil: anyone who reaches the endpoint; then something in
-	// front of it (Cloud Run's IAM, say) must decide.
+	// front of it (Cloud Run's IAM, say) must decide, and [TrustNetwork] says so. An App without any, whose Endpoint is
+	// not on the loopback interface, warns of it once.
 	Authenticator Authenticator
 
 	// PropagatedHeaders ride along from a request to what is enqueued under it, and on; a value over 8 KiB does

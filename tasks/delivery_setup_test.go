@@ -133,6 +133,9 @@ func dlvApp(t testing.TB, c tasks.Config, defs ...tasks.Definition) *tasks.App {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Authenticator == nil {
+		c.Authenticator = tasks.TrustNetwork()
+	}
 	app, err := tasks.NewApp(c)
 	if err != nil {
 		t.Fatal(err)

@@ -50,6 +50,8 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			a.refuse(w, r, err)
 			return
 		}
+	} else if a.unguarded.Load() {
+		a.warnUnguarded(r.Context())
 	}
 	rt := a.table.Load().byPath[r.URL.Path]
 	if rt == nil {

@@ -46,6 +46,9 @@ func NewWith(t testing.TB, cfg tasks.Config, defs ...tasks.Definition) *Recorder
 	r.transport.name, r.transport.endpoint, r.transport.carried = r.nameOf, r.endpointOf, r.carried
 	cfg.Transport = r.transport
 	cfg.Logger = slog.New(witness{logTo(t, cfg.Logger)})
+	if cfg.Authenticator == nil { // nobody but the test delivers
+		cfg.Authenticator = tasks.TrustNetwork()
+	}
 	app, err := tasks.NewApp(cfg)
 	if err != nil {
 		t.Fatalf("tasktest: %v", err)

@@ -25,7 +25,10 @@ func newApp() (*tasks.App, *tasks.Task[Welcome]) {
 		fmt.Println(strings.TrimSpace("welcome, " + w.Email + " " + tasks.HeadersFrom(ctx).Get("traceparent")))
 		return nil
 	})
-	app, err := tasks.NewApp(tasks.Config{Name: "shop", Endpoint: "https://shop.example.com/_tasks", Eager: true})
+	app, err := tasks.NewApp(tasks.Config{
+		Name: "shop", Endpoint: "https://shop.example.com/_tasks", Eager: true,
+		Authenticator: tasks.TrustNetwork(), // or oidc.New of transport/oidc
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
