@@ -92,7 +92,7 @@ func NewApp(c Config) (*App, error) {
 		return nil, fmt.Errorf("tasks: new app: %w", err)
 	}
 	a := &App{cfg: cfg, validator: payload.NewValidator(cfg.Validator), propagated: cfg.PropagatedHeaders}
-	if a.spelled = slices.Clone(c.PropagatedHeaders); c.PropagatedHeaders == nil {
+	if _, a.spelled = foldNames(c.PropagatedHeaders); c.PropagatedHeaders == nil {
 		a.spelled = []string{defaultPropagated}
 	}
 	a.gate.init()
@@ -185,7 +185,8 @@ func (a *App) UsePublish(mw ...func(next PublishFunc) PublishFunc) {
 }
 
 // UseEnqueue wraps every enqueue: tasks, bulk and snoozed ones alike. The first one given is the outermost; a
-// retry of the enqueue happens inside. nil entries are skipped.
+// retry of the enqueue happens inside. nil entries are skipped. A task that it gives a header which [WithHeader] refuses
+// is not enqueued, with an error that matches ErrInvalid.
 func (a *App) UseEnqueue(mw ...func(next EnqueueFunc) EnqueueFunc) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/textproto"
 	"net/url"
 	"reflect"
 	"slices"
@@ -64,8 +63,10 @@ type Config struct {
 	// not on the loopback interface, warns of it once.
 	Authenticator Authenticator
 
-	// PropagatedHeaders ride along from a request to what is enqueued under it, and on; a value over 8 KiB does
-	// not. nil: "traceparent"; empty but not nil: none.
+	// PropagatedHeaders ride along from a request to what is enqueued under it, and on: at most 16 of them, a value of
+	// at most 8 KiB, names and values of at most 16 KiB together. What is over that stays behind, in the order given
+	// here, with a line in the log. Names are the same in upper and lower case; reserved ones are refused, see
+	// [WithHeader]. nil: "traceparent"; empty but not nil: none.
 	PropagatedHeaders []string
 
 	// PropagatedHeadersKey is the field of a message's JSON object that carries them. Default: "_http_headers".
@@ -173,13 +174,12 @@ func (c Config) resolve() (Config, error) {
 	if c.PropagatedHeaders == nil {
 		c.PropagatedHeaders = []string{defaultPropagated}
 	}
-	c.PropagatedHeaders = slices.Clone(c.PropagatedHeaders)
-	for i, name := range c.PropagatedHeaders {
+	for _, name := range c.PropagatedHeaders {
 		if err := checkUserHeader(name, ""); err != nil {
 			problem("PropagatedHeaders: %w", err)
 		}
-		c.PropagatedHeaders[i] = textproto.CanonicalMIMEHeaderKey(name)
 	}
+	c.PropagatedHeaders, _ = foldNames(c.PropagatedHeaders)
 	if c.MaxETA == 0 {
 		c.MaxETA = transport.MaxDelay
 	}

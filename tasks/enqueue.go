@@ -20,6 +20,9 @@ type order struct {
 	at      time.Time // see now
 	policy  backoff.Policy
 	retries bool
+
+	own      ownHeaders // see checkAdded
+	noteless bool       // own is not known
 }
 
 func (d *definition) enqueue(ctx context.Context, b *Binding, v any, opts []EnqueueOption) (Receipt, error) {

@@ -195,7 +195,7 @@ func (a *App) plan(t reflect.Type) (*payload.Plan, error) {
 // Carried returns the propagated headers of ctx, under their names as Config.PropagatedHeaders spells them: what a
 // message takes along. nil without any.
 func (a *App) Carried(ctx context.Context) map[string]string {
-	picked := a.pick(carriedBy(ctx))
+	picked := a.carriedBy(ctx)
 	if picked == nil {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/typedtasks/typedtasks/transport"
@@ -30,7 +31,8 @@ type run struct {
 	route    *route
 	delivery *transport.Delivery
 	source   source
-	wrapped  bool // of a message: the delivery's body is its wrapped push
+	wrapped  bool        // of a message: the delivery's body is its wrapped push
+	told     atomic.Bool // that some headers stay behind
 }
 
 // Value answers for what the run itself carries.
@@ -41,7 +43,11 @@ func (r *run) Value(key any) any {
 	case appKey:
 		return r.app
 	case headersKey:
-		return freshHeader(r.app.pick(r.delivery.Header))
+		picked, left := r.app.pick(r.delivery.Header)
+		if left != nil && !r.told.Swap(true) {
+			r.app.leaveBehind(r.Context, left)
+		}
+		return freshHeader(picked)
 	}
 	return r.Context.Value(key)
 }

@@ -10,20 +10,25 @@ import (
 )
 
 // send enqueues one task.
-func (o *order) send(ctx context.Context, t *transport.Task) (Receipt, error) {
+func (o *order) send(ctx context.Context, t *transport.Task) (r Receipt, err error) {
 	if chain := o.app.table.Load().enqueue; chain != nil {
-		r := throughChain(o.in(ctx), chain, []*transport.Task{t})
-		return r[0].Receipt, r[0].Err
+		ts := []*transport.Task{t}
+		rs := throughChain(o.in(ctx, ts), chain, ts)
+		r, err = rs[0].Receipt, rs[0].Err
+	} else {
+		r, err = o.sendOne(ctx, t)
 	}
-	return o.sendOne(ctx, t)
+	return r, err
 }
 
 // sendMany enqueues many, with one result each.
-func (o *order) sendMany(ctx context.Context, ts []*transport.Task) []Result {
+func (o *order) sendMany(ctx context.Context, ts []*transport.Task) (results []Result) {
 	if chain := o.app.table.Load().enqueue; chain != nil {
-		return throughChain(o.in(ctx), chain, ts)
+		results = throughChain(o.in(ctx, ts), chain, ts)
+	} else {
+		results = o.sendBatch(ctx, ts)
 	}
-	return o.sendBatch(ctx, ts)
+	return results
 }
 
 // sendAll is the innermost EnqueueFunc: middleware has no part in an order, so that comes by the context.
@@ -31,12 +36,34 @@ func (a *App) sendAll(ctx context.Context, ts []*transport.Task) []Result {
 	o, _ := ctx.Value(orderKey{}).(*order)
 	if o == nil { // middleware made a context of its own
 		o = a.plainOrder()
+		o.noteless = true
 	}
-	if len(ts) == 1 {
-		r, err := o.sendOne(ctx, ts[0])
-		return []Result{{Receipt: r, Err: err}}
+	results := make([]Result, len(ts))
+	sound := make([]*transport.Task, 0, len(ts))
+	for i, t := range ts {
+		if results[i].Err = o.checkAdded(t); results[i].Err == nil {
+			sound = append(sound, t)
+		}
 	}
-	return o.sendBatch(ctx, ts)
+	switch len(sound) {
+	case 0:
+		return results
+	case 1:
+		r, err := o.sendOne(ctx, sound[0])
+		return fillIn(results, []Result{{Receipt: r, Err: err}})
+	}
+	return fillIn(results, o.sendBatch(ctx, sound))
+}
+
+// fillIn puts what was sent where nothing has failed before.
+func fillIn(results, sent []Result) []Result {
+	next := 0
+	for i := range results {
+		if results[i].Err == nil {
+			results[i], next = sent[next], next+1
+		}
+	}
+	return results
 }
 
 // plainOrder is for tasks that come from no call of Enqueue.
@@ -47,8 +74,9 @@ func (a *App) plainOrder() *order {
 
 type orderKey struct{}
 
-func (o *order) in(ctx context.Context) context.Context {
+func (o *order) in(ctx context.Context, ts []*transport.Task) context.Context {
 	kept := *o // o itself may be on the stack
+	kept.own = ownHeadersOf(ts)
 	return context.WithValue(ctx, orderKey{}, &kept)
 }
 
