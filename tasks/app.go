@@ -22,6 +22,7 @@ import (
 type App struct {
 	cfg        Config
 	validator  *payload.Validator
+	mounts     []string        // spellings of cfg.MountPath with escapes in them
 	propagated []string        // canonical
 	spelled    []string        // the same as the configuration spells them: messages carry them so
 	clock      transport.Clock // nil: the system's
@@ -92,6 +93,7 @@ func NewApp(c Config) (*App, error) {
 		return nil, fmt.Errorf("tasks: new app: %w", err)
 	}
 	a := &App{cfg: cfg, validator: payload.NewValidator(cfg.Validator), propagated: cfg.PropagatedHeaders}
+	a.mounts = spellings(cfg)
 	if _, a.spelled = foldNames(c.PropagatedHeaders); c.PropagatedHeaders == nil {
 		a.spelled = []string{defaultPropagated}
 	}

@@ -260,6 +260,15 @@ func (d SubscriberDefaults) validate() error {
 	return errors.Join(errs...)
 }
 
+// spellings are those of the mount point that tasks may be delivered under, where it has something to escape.
+func spellings(c Config) []string {
+	all := []string{c.MountPath, (&url.URL{Path: c.MountPath}).EscapedPath()}
+	if u, err := url.Parse(c.Endpoint); err == nil && u.Path == c.MountPath {
+		all = append(all, u.EscapedPath())
+	}
+	return all
+}
+
 // localEndpoint stands in for an Endpoint where tasks never leave the process.
 const localEndpoint = "http://localhost"
 
