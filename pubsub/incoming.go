@@ -12,6 +12,7 @@ import (
 	"github.com/typedtasks/typedtasks/internal/payload"
 	"github.com/typedtasks/typedtasks/internal/printable"
 	"github.com/typedtasks/typedtasks/internal/pushwire"
+	"github.com/typedtasks/typedtasks/internal/seen"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -74,6 +75,10 @@ func handle[M any](ctx context.Context, d *subscriber, in *inlet, msg *transport
 			return nil, err // the rules are at fault, not the message
 		}
 		return nil, tasks.Reject(err)
+	}
+	if see := seen.By(ctx); see != nil {
+		data := m.Data
+		see(box(&data))
 	}
 	if d.viaTasks && handsOver(ctx, msg) {
 		return nil, tasks.HandOver()

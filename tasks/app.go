@@ -21,6 +21,7 @@ import (
 // and safe for concurrent use; definitions and middleware may be added at any time.
 type App struct {
 	cfg        Config
+	made       time.Time
 	validator  *payload.Validator
 	mounts     []string        // spellings of cfg.MountPath with escapes in them
 	propagated []string        // canonical
@@ -92,7 +93,7 @@ func NewApp(c Config) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tasks: new app: %w", err)
 	}
-	a := &App{cfg: cfg, validator: payload.NewValidator(cfg.Validator), propagated: cfg.PropagatedHeaders}
+	a := &App{cfg: cfg, made: time.Now(), validator: payload.NewValidator(cfg.Validator), propagated: cfg.PropagatedHeaders}
 	a.mounts = spellings(cfg)
 	if _, a.spelled = foldNames(c.PropagatedHeaders); c.PropagatedHeaders == nil {
 		a.spelled = []string{defaultPropagated}

@@ -90,8 +90,18 @@ type Config struct {
 	// See QuarantineTo and QuarantineDir.
 	Quarantine func(context.Context, Quarantined) error
 
-	// Logger receives failures and decisions. nil: slog.Default().
+	// Logger receives one line for each outcome of a delivery, at a level that suits it, and what else is worth
+	// telling: see the section Logging of the package. nil: slog.Default().
 	Logger *slog.Logger
+
+	// LogPayloads puts the payload on the line of each delivery whose payload was decoded: what its LogValue method
+	// returns where it is a [slog.LogValuer], else its JSON; at most 4 KiB. Default: payloads are never logged.
+	LogPayloads bool
+
+	// CloudLoggingProject is the id of the Google Cloud project whose traces lines are joined to, by the fields that
+	// Cloud Logging reads: logging.googleapis.com/trace, .../spanId and .../trace_sampled. Empty: the id of a trace is
+	// given as trace_id.
+	CloudLoggingProject string
 
 	// Delimiter joins the parts of derived names. Default: "--".
 	Delimiter string
@@ -195,6 +205,9 @@ func (c Config) resolve() (Config, error) {
 	c.PropagatedHeadersKey = or(c.PropagatedHeadersKey, "_http_headers")
 	if !utf8.ValidString(c.PropagatedHeadersKey) {
 		problem("PropagatedHeadersKey %q is not UTF-8: no JSON object has it", c.PropagatedHeadersKey)
+	}
+	if !isProject(c.CloudLoggingProject) {
+		problem("CloudLoggingProject %q is no project's id: letters, digits, \"-\", \":\" and \".\" only", c.CloudLoggingProject)
 	}
 	c.Delimiter = or(c.Delimiter, "--")
 	c.TasksPath = strings.Trim(or(c.TasksPath, "tasks"), "/")

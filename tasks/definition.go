@@ -11,6 +11,7 @@ import (
 
 	"github.com/typedtasks/typedtasks/internal/payload"
 	"github.com/typedtasks/typedtasks/internal/printable"
+	"github.com/typedtasks/typedtasks/internal/seen"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -134,6 +135,9 @@ func (d *definition) handle(ctx context.Context, del *transport.Delivery) (any, 
 			return nil, err // the rules are at fault, not the payload
 		}
 		return nil, Reject(err)
+	}
+	if see := seen.By(ctx); app.cfg.LogPayloads && see != nil {
+		see(v)
 	}
 	return d.call(ctx, v)
 }

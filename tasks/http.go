@@ -70,7 +70,9 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.unreadable(w, r, err)
 		return
 	}
-	d := &transport.Delivery{Task: transport.Task{URL: rt.url, Body: buf.b}}
+	p := new(push)
+	d := &p.delivery
+	d.URL, d.Body = rt.url, buf.b
 	if rt.spec.Kind == KindSubscriber && pushwire.Unwrapped(r.Header) {
 		readPush(d, r.Header)
 	} else {
@@ -83,9 +85,18 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case rt.spec.Kind == KindSubscriber && d.Queue != "": // its own is for messages
 		timeout = transport.DefaultTimeout
 	}
-	ctx := lazyctx.WithDeadline(r.Context(), time.Now().Add(timeout))
-	defer ctx.Cancel()
-	a.reply(w, rt, a.deliver(ctx, rt, d, overHTTP))
+	now := time.Now()
+	p.ctx.Begin(r.Context(), now.Add(timeout))
+	defer p.ctx.Cancel()
+	p.run.begin(&p.ctx, a, rt, d, overHTTP, now.Sub(a.made))
+	a.reply(w, rt, p.run.deliver())
+}
+
+// push is all that a request's run needs, in one allocation.
+type push struct {
+	run      run
+	ctx      lazyctx.Context
+	delivery transport.Delivery
 }
 
 // reply answers with a verdict.

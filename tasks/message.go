@@ -27,9 +27,11 @@ func (a *App) Deliver(ctx context.Context, d Definition, m *transport.Message) e
 		return refusedError{}
 	}
 	defer a.gate.leave()
-	run := lazyctx.WithDeadline(ctx, time.Now().Add(rt.timeout))
+	now := time.Now()
+	run := lazyctx.WithDeadline(ctx, now.Add(rt.timeout))
 	defer run.Cancel()
-	v := a.deliver(run, rt, &transport.Delivery{Task: transport.Task{URL: rt.url}, Attempt: 1, Message: m}, inProcess)
+	del := &transport.Delivery{Task: transport.Task{URL: rt.url}, Attempt: 1, Message: m}
+	v := a.newRun(run, rt, del, inProcess, now.Sub(a.made)).deliver()
 	if v.outcome.status() < http.StatusMultipleChoices {
 		return nil
 	}

@@ -38,13 +38,14 @@ func (a *App) runHere(ctx context.Context, rt *route, queued bool, del *transpor
 	if del.Timeout != 0 {
 		timeout = del.Timeout
 	}
-	run := lazyctx.WithDeadline(ctx, time.Now().Add(timeout))
+	now := time.Now()
+	run := lazyctx.WithDeadline(ctx, now.Add(timeout))
 	defer run.Cancel()
 	src := inCaller
 	if queued {
 		src = onDemand
 	}
-	v := a.deliver(run, rt, del, src)
+	v := a.newRun(run, rt, del, src, now.Sub(a.made)).deliver()
 	return v.result, v.forCaller(rt)
 }
 

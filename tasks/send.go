@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/typedtasks/typedtasks/backoff"
@@ -18,6 +19,9 @@ func (o *order) send(ctx context.Context, t *transport.Task) (r Receipt, err err
 	} else {
 		r, err = o.sendOne(ctx, t)
 	}
+	if err == nil {
+		o.logEnqueued(ctx, t, r)
+	}
 	return r, err
 }
 
@@ -27,6 +31,13 @@ func (o *order) sendMany(ctx context.Context, ts []*transport.Task) (results []R
 		results = throughChain(o.in(ctx, ts), chain, ts)
 	} else {
 		results = o.sendBatch(ctx, ts)
+	}
+	if o.app.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
+		for i, r := range results {
+			if r.Err == nil {
+				o.logEnqueued(ctx, ts[i], r.Receipt)
+			}
+		}
 	}
 	return results
 }
@@ -279,8 +290,9 @@ func (o *order) holds(ctx context.Context, t *transport.Task, r Receipt) bool {
 
 // sendAnew enqueues a task that stands on its own: a snoozed one. An id that is taken means that it was
 // enqueued before and the answer was lost.
-func (a *App) sendAnew(ctx context.Context, t *transport.Task) error {
+func (a *App) sendAnew(ctx context.Context, rt *route, t *transport.Task) error {
 	o := a.plainOrder()
+	o.route = rt
 	if err := o.check(t); err != nil {
 		return err
 	}
