@@ -78,7 +78,7 @@ type function = func(ctx context.Context, v any) (any, error)
 
 // define collects a definition and all that is wrong with it.
 func define[T any](call function, fnMissing bool, opts []Option) *definition {
-	d := &definition{typ: reflect.TypeFor[T](), newTarget: newTarget[T], call: call}
+	d := &definition{typ: reflect.TypeFor[T](), newTarget: newTarget[T](), call: call}
 	for _, o := range opts {
 		if o == nil {
 			d.problem("an option is nil: leave it out")
@@ -201,12 +201,13 @@ func contentType(c Codec) string {
 // isPointer reports whether T is a pointer type.
 func isPointer[T any]() bool { return reflect.TypeFor[T]().Kind() == reflect.Pointer }
 
-// newTarget makes what a T is decoded into: a *T, or for a pointer type a T that points to a zero value.
-func newTarget[T any]() any {
+// newTarget returns what makes what a T is decoded into: a *T, or for a pointer type a T that points to a zero value.
+func newTarget[T any]() func() any {
 	if isPointer[T]() {
-		return reflect.New(reflect.TypeFor[T]().Elem()).Interface()
+		elem := reflect.TypeFor[T]().Elem()
+		return func() any { return reflect.New(elem).Interface() }
 	}
-	return new(T)
+	return func() any { return new(T) }
 }
 
 // defaultName is what the payload's TaskName says, else the name of its type; empty where neither serves.

@@ -132,8 +132,8 @@ func box[T any](p *T) any {
 
 // unbox recovers the T that box erased.
 func unbox[T any](v any) T {
-	if isPointer[T]() {
-		return v.(T)
+	if p, ok := v.(*T); ok {
+		return *p
 	}
-	return *v.(*T)
+	return v.(T)
 }
