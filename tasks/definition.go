@@ -109,6 +109,7 @@ func define[T any](call function, fnMissing bool, opts []Option) *definition {
 		d.problem("payload: %w", err)
 	}
 	d.plan = plan
+	d.checkUpgrades()
 	d.err = errors.Join(d.errs...)
 	return d
 }
@@ -131,10 +132,15 @@ func (d *definition) handle(ctx context.Context, del *transport.Delivery) (any, 
 	}
 	v := d.newTarget()
 	if err := app.decode(d, del.Body, v); err != nil {
-		if _, broken := errors.AsType[*payload.PanicError](err); broken {
-			return nil, err // the rules are at fault, not the payload
+		switch {
+		case broken(err):
+			return nil, err
+		case len(d.upgrades) == 0:
+			return nil, Reject(err)
 		}
-		return nil, Reject(err)
+		if v, err = app.upgrade(ctx, d, del.Body, err); err != nil {
+			return nil, err
+		}
 	}
 	if see := seen.By(ctx); app.cfg.LogPayloads && see != nil {
 		see(v)
@@ -142,19 +148,22 @@ func (d *definition) handle(ctx context.Context, del *transport.Delivery) (any, 
 	return d.call(ctx, v)
 }
 
-// decode turns a body into a validated payload. A payload without fields may have no body at all.
+// decode turns a body into a validated payload.
 func (a *App) decode(d *definition, body []byte, v any) error {
-	if len(body) > 0 || !d.bodyless() {
-		if err := d.plan.Decode(a.cfg.Codec, body, v); err != nil {
+	return a.decodeBy(a.cfg.Codec, d.plan, bodyless(d.typ), body, v)
+}
+
+// decodeBy is decode for any type. A payload without fields may have no body at all.
+func (a *App) decodeBy(c Codec, p *payload.Plan, bodyless bool, body []byte, v any) error {
+	if len(body) > 0 || !bodyless {
+		if err := p.Decode(c, body, v); err != nil {
 			return err
 		}
 	}
-	return a.validator.Validate(d.plan, v)
+	return a.validator.Validate(p, v)
 }
 
-func (d *definition) bodyless() bool {
-	return d.typ.Kind() == reflect.Struct && d.typ.NumField() == 0
-}
+func bodyless(t reflect.Type) bool { return t.Kind() == reflect.Struct && t.NumField() == 0 }
 
 // encode validates a payload and turns it into a body.
 func (a *App) encode(d *definition, v any) ([]byte, error) {

@@ -113,6 +113,7 @@ type settings struct {
 	policy      backoff.Policy
 	hasPolicy   bool
 	retry       *transport.RetryConfig
+	upgrades    []upgradeOption
 	unique      bool
 	window      time.Duration
 

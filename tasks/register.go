@@ -112,6 +112,14 @@ func (a *App) check(d Definition, s Spec) (errs []error) {
 			errs = append(errs, fmt.Errorf("payload: %w", err))
 		}
 	}
+	for _, u := range def.upgrades {
+		if u.plan == nil { // told already
+			continue
+		}
+		if err := a.validator.Check(u.plan); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", u, err))
+		}
+	}
 	if err := transport.CheckHeader(def.baseHeader(a.cfg.Codec)); err != nil {
 		errs = append(errs, fmt.Errorf("headers: %w", err))
 	}
