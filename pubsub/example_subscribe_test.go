@@ -21,7 +21,9 @@ func ExampleNewSubscriber() {
 		fmt.Printf("order %d of %s, message %s, attempt %d\n", m.Data.ID, m.Data.Total, m.ID, m.DeliveryAttempt)
 		return nil
 	}, pubsub.Topic("orders"), pubsub.Subscription("audit"), pubsub.DeadLetter("orders-dead"))
-	app, err := tasks.NewApp(tasks.Config{Name: "shop", Endpoint: "https://shop.example.com/_tasks", Transport: memory.New()})
+	app, err := tasks.NewApp(tasks.Config{
+		Name: "shop", Endpoint: "https://shop.example.com/_tasks", Transport: memory.New(), Authenticator: tasks.TrustNetwork(),
+	})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -10,7 +10,9 @@ import (
 	"slices"
 
 	"github.com/typedtasks/typedtasks/internal/payload"
+	"github.com/typedtasks/typedtasks/internal/printable"
 	"github.com/typedtasks/typedtasks/internal/pushwire"
+	"github.com/typedtasks/typedtasks/internal/seen"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -57,7 +59,7 @@ func (d *subscriber) handle(ctx context.Context, b *tasks.Binding, del *transpor
 	}
 	in, ok := b.Resolved(app).(*inlet)
 	if !ok || del.Message == nil {
-		return nil, fmt.Errorf("pubsub: %s: handled outside of an App, or without a message", d.nameOf())
+		return nil, fmt.Errorf("pubsub: %s: handled outside of an App, or without a message", printable.Text(d.nameOf()))
 	}
 	return d.call(ctx, in, del.Message)
 }
@@ -73,6 +75,10 @@ func handle[M any](ctx context.Context, d *subscriber, in *inlet, msg *transport
 			return nil, err // the rules are at fault, not the message
 		}
 		return nil, tasks.Reject(err)
+	}
+	if see := seen.By(ctx); see != nil {
+		data := m.Data
+		see(box(&data))
 	}
 	if d.viaTasks && handsOver(ctx, msg) {
 		return nil, tasks.HandOver()

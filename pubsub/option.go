@@ -197,7 +197,8 @@ func MaxOutstanding(messages, bytes int) SubscriberOption {
 }
 
 // Unwrapped has Pub/Sub push the data alone as the body, and the rest as headers: attribute names lose their
-// upper case then, and no delivery attempt is told.
+// upper case then, and no delivery attempt is told. An attribute Content-Encoding is taken for a coding of the body, and
+// refused: see tasks.App.ServeHTTP.
 func Unwrapped() SubscriberOption {
 	return subscriberOption(func(s *subscriber) { s.unwrapped = true })
 }

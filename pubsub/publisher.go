@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"github.com/typedtasks/typedtasks/internal/origin"
+	"github.com/typedtasks/typedtasks/internal/printable"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -221,7 +222,7 @@ func (d *publisher) under(ctx context.Context, b *tasks.Binding) (*outlet, error
 }
 
 func (d *publisher) failed(verb string, err error) error {
-	return fmt.Errorf("pubsub: %s %s: %w", verb, d.nameOf(), err)
+	return fmt.Errorf("pubsub: %s %s: %w", verb, printable.Text(d.nameOf()), err)
 }
 
 func errZero(what string) error {

@@ -168,6 +168,9 @@ func evBareApp(t testing.TB, c tasks.Config) *tasks.App {
 	if c.Endpoint == "" {
 		c.Endpoint = "https://shop.example.com"
 	}
+	if c.Authenticator == nil {
+		c.Authenticator = tasks.TrustNetwork()
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

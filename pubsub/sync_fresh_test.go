@@ -118,7 +118,7 @@ func TestSync_BackoffOfOneEnd_IsTheSameAfterwards(t *testing.T) {
 			config = tasks.SubscriberDefaults{}
 		}
 		for n := range 2 {
-			app, err := tasks.NewApp(tasks.Config{Name: "shop", Endpoint: "https://shop.example.com/_tasks", Transport: syncNowhere{}, Broker: b, Subscriber: config})
+			app, err := tasks.NewApp(tasks.Config{Name: "shop", Endpoint: "https://shop.example.com/_tasks", Transport: syncNowhere{}, Broker: b, Subscriber: config, Authenticator: tasks.TrustNetwork()})
 			if err != nil {
 				t.Fatal(err)
 			}

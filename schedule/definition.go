@@ -122,9 +122,6 @@ func (d *definition) spec(s tasks.Spec, resolved func(*tasks.App) any) tasks.Spe
 	s.Header.Del(headers.Retry) // which is of what is enqueued: Cloud Scheduler's retries are another matter
 	_, wrong := d.timing()
 	errs := slices.Concat(each(s.Err), each(wrong), d.errs)
-	if _, set := s.Header["Authorization"]; set && !d.noOIDC {
-		errs = append(errs, errors.New("WithHeader: Cloud Scheduler sends its token in place of Authorization: add schedule.NoOIDC, or leave the header out"))
-	}
 	if s.Err = errors.Join(errs...); d.wrong == errZero { // which says it all
 		s.Err = errZero
 	}

@@ -68,8 +68,6 @@ func TestDescribe(t *testing.T) {
 		{"another delimiter", tasks.Config{Delimiter: "_"}, full, func(j *transport.Job) string { return j.Name }, "shop_n"},
 		{"a name in other letters", tasks.Config{Name: "größe"}, full, func(j *transport.Job) string { return j.Name }, "gr--e-8a391438--n"},
 		{"no token", tasks.Config{}, schNamed("n", schedule.NoOIDC()), func(j *transport.Job) string { return j.Audience }, ""},
-		{"a credential instead", tasks.Config{}, schNamed("n", schedule.NoOIDC(), schedule.Task(tasks.WithHeader("authorization", "Basic x"))),
-			func(j *transport.Job) string { return j.Header.Get("Authorization") }, "Basic x"},
 		{"English", tasks.Config{}, schedule.New(schNothing[schReport], schedule.Every("1st  friday of month 09:00")), func(j *transport.Job) string { return j.Schedule }, "1st friday of month 09:00"},
 		{"whole minutes", tasks.Config{}, schedule.New(schNothing[schReport], schedule.Interval(90*time.Minute)), func(j *transport.Job) string { return j.Schedule }, "every 90 minutes"},
 		{"seconds", tasks.Config{}, schedule.New(schNothing[schReport], schedule.Interval(90*time.Second)), func(j *transport.Job) string { return j.Schedule }, "every 90 seconds"},

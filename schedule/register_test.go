@@ -57,7 +57,7 @@ func TestRegister_WhatIsWrong_IsSaidWithTheFix(t *testing.T) {
 		{"a long timeout", schNamed("n", schedule.Task(tasks.WithTimeout(time.Hour))), []string{"WithTimeout: 1h0m0s"}, nil},
 		{"no name", schedule.New(schNothing[unnamed], nightly), []string{"WithName"}, nil},
 		{"a header of the platform's", schNamed("n", schedule.Task(tasks.WithHeader("X-CloudScheduler-JobName", "x"))), []string{"WithHeader", "reserved"}, nil},
-		{"a credential under the token", schNamed("n", schedule.Task(tasks.WithHeader("authorization", "Basic x"))), []string{"WithHeader", "schedule.NoOIDC"}, nil},
+		{"a credential", schNamed("n", schedule.NoOIDC(), schedule.Task(tasks.WithHeader("authorization", "Basic x"))), []string{"WithHeader", `"authorization" is reserved`}, nil},
 
 		{"a zero payload that is not valid", schedule.New(schNothing[schBill], nightly), []string{"schBill of zero value, which is not valid: give it one with WithPayload", "customer"}, nil},
 		{"a payload that is not valid", schedule.New(report, nightly).WithPayload(schReport{Days: 32}), []string{"WithPayload", "days"}, nil},

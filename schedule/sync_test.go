@@ -328,7 +328,7 @@ func TestSync_LogsNothing(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
 	s := &schScheduler{faults: map[string]error{"put shop--n": errors.New("no")}}
-	app := schApp(t, tasks.Config{Scheduler: s, Quarantine: func(context.Context, tasks.Quarantined) error { return nil },
+	app := schApp(t, tasks.Config{Scheduler: s, Authenticator: tasks.TrustNetwork(), Quarantine: func(context.Context, tasks.Quarantined) error { return nil },
 		Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	schRegister(t, app, schNamed("n"))
 	if _, err := schedule.Sync(t.Context(), app); err == nil {

@@ -21,7 +21,9 @@ import (
 // and safe for concurrent use; definitions and middleware may be added at any time.
 type App struct {
 	cfg        Config
+	made       time.Time
 	validator  *payload.Validator
+	mounts     []string        // spellings of cfg.MountPath with escapes in them
 	propagated []string        // canonical
 	spelled    []string        // the same as the configuration spells them: messages carry them so
 	clock      transport.Clock // nil: the system's
@@ -29,6 +31,7 @@ type App struct {
 	eager      bool
 	gate       gate
 	released   atomic.Bool
+	unguarded  atomic.Bool // nobody decides who may deliver, and nobody has been told
 	leaving    sync.Once
 	alone      []transport.Server // those that nobody else used when this App left them
 
@@ -92,8 +95,9 @@ func NewApp(c Config) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tasks: new app: %w", err)
 	}
-	a := &App{cfg: cfg, validator: payload.NewValidator(cfg.Validator), propagated: cfg.PropagatedHeaders}
-	if a.spelled = slices.Clone(c.PropagatedHeaders); c.PropagatedHeaders == nil {
+	a := &App{cfg: cfg, made: time.Now(), validator: payload.NewValidator(cfg.Validator), propagated: cfg.PropagatedHeaders}
+	a.mounts = spellings(cfg)
+	if _, a.spelled = foldNames(c.PropagatedHeaders); c.PropagatedHeaders == nil {
 		a.spelled = []string{defaultPropagated}
 	}
 	a.gate.init()
@@ -114,6 +118,12 @@ func NewApp(c Config) (*App, error) {
 	}
 	if err := a.serve(); err != nil {
 		return nil, fmt.Errorf("tasks: new app: %w", err)
+	}
+	if cfg.Authenticator == nil && !isLoopback(cfg.Endpoint) {
+		a.unguarded.Store(true)
+		if remote || !isLocalBroker(cfg.Broker) {
+			a.warnUnguarded(context.Background())
+		}
 	}
 	if remote && cfg.Quarantine == nil {
 		cfg.Logger.Warn("tasks: Config.Quarantine is not set: a payload that never decodes is retried until its queue gives up, then lost")
@@ -213,7 +223,8 @@ func (a *App) UsePublish(mw ...func(next PublishFunc) PublishFunc) {
 }
 
 // UseEnqueue wraps every enqueue: tasks, bulk and snoozed ones alike. The first one given is the outermost; a
-// retry of the enqueue happens inside. nil entries are skipped.
+// retry of the enqueue happens inside. nil entries are skipped. A task that it gives a header which [WithHeader] refuses
+// is not enqueued, with an error that matches ErrInvalid.
 func (a *App) UseEnqueue(mw ...func(next EnqueueFunc) EnqueueFunc) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

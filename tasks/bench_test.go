@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -148,3 +149,32 @@ type discardWriter struct {
 func (w *discardWriter) Header() http.Header         { return w.header }
 func (w *discardWriter) WriteHeader(code int)        { w.code = code }
 func (w *discardWriter) Write(b []byte) (int, error) { return len(b), nil }
+
+// BenchmarkLog is what the one line of a delivery costs: where the level is off, no allocation and next to no time.
+func BenchmarkLog(b *testing.B) {
+	body, err := json.Marshal(benchPayload(0))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		handler slog.Handler
+		project string
+	}{
+		{"off", slog.DiscardHandler, ""},
+		{"above", slog.NewJSONHandler(io.Discard, nil), ""},
+		{"on", slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}), ""},
+		{"on, Cloud Logging", slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}), "shop-prod"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			app, err := tasks.NewApp(tasks.Config{Name: "shop", Eager: true, Logger: slog.New(c.handler), CloudLoggingProject: c.project})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := app.Register(tasks.New(func(context.Context, benchOrder) error { return nil }, tasks.WithName("order"))); err != nil {
+				b.Fatal(err)
+			}
+			benchServe(b, app, body)
+		})
+	}
+}

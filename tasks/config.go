@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/textproto"
 	"net/url"
 	"reflect"
 	"slices"
@@ -61,11 +60,14 @@ type Config struct {
 
 	// Authenticator decides who may deliver over HTTP: oidc.New, of package transport/oidc, for the tokens that the
 	// platform sends. nil: anyone who reaches the endpoint; then something in front of it (Cloud Run's IAM, say)
-	// must decide.
+	// must decide, and [TrustNetwork] says so. An App without any, whose Endpoint is not on the loopback interface,
+	// warns of it once.
 	Authenticator Authenticator
 
-	// PropagatedHeaders ride along from a request to what is enqueued under it, and on; a value over 8 KiB does
-	// not. nil: "traceparent"; empty but not nil: none.
+	// PropagatedHeaders ride along from a request to what is enqueued under it, and on: at most 16 of them, a value of
+	// at most 8 KiB, names and values of at most 16 KiB together. What is over that stays behind, in the order given
+	// here, with a line in the log. Names are the same in upper and lower case; reserved ones are refused, see
+	// [WithHeader]. nil: "traceparent"; empty but not nil: none.
 	PropagatedHeaders []string
 
 	// PropagatedHeadersKey is the field of a message's JSON object that carries them. Default: "_http_headers".
@@ -89,8 +91,18 @@ type Config struct {
 	// See QuarantineTo and QuarantineDir.
 	Quarantine func(context.Context, Quarantined) error
 
-	// Logger receives failures and decisions. nil: slog.Default().
+	// Logger receives one line for each outcome of a delivery, at a level that suits it, and what else is worth
+	// telling: see the section Logging of the package. nil: slog.Default().
 	Logger *slog.Logger
+
+	// LogPayloads puts the payload on the line of each delivery whose payload was decoded: what its LogValue method
+	// returns where it is a [slog.LogValuer], else its JSON; at most 4 KiB. Default: payloads are never logged.
+	LogPayloads bool
+
+	// CloudLoggingProject is the id of the Google Cloud project whose traces lines are joined to, by the fields that
+	// Cloud Logging reads: logging.googleapis.com/trace, .../spanId and .../trace_sampled. Empty: the id of a trace is
+	// given as trace_id.
+	CloudLoggingProject string
 
 	// Delimiter joins the parts of derived names. Default: "--".
 	Delimiter string
@@ -177,13 +189,12 @@ func (c Config) resolve() (Config, error) {
 	if c.PropagatedHeaders == nil {
 		c.PropagatedHeaders = []string{defaultPropagated}
 	}
-	c.PropagatedHeaders = slices.Clone(c.PropagatedHeaders)
-	for i, name := range c.PropagatedHeaders {
+	for _, name := range c.PropagatedHeaders {
 		if err := checkUserHeader(name, ""); err != nil {
 			problem("PropagatedHeaders: %w", err)
 		}
-		c.PropagatedHeaders[i] = textproto.CanonicalMIMEHeaderKey(name)
 	}
+	c.PropagatedHeaders, _ = foldNames(c.PropagatedHeaders)
 	if c.MaxETA == 0 {
 		c.MaxETA = transport.MaxDelay
 	}
@@ -199,6 +210,9 @@ func (c Config) resolve() (Config, error) {
 	c.PropagatedHeadersKey = or(c.PropagatedHeadersKey, "_http_headers")
 	if !utf8.ValidString(c.PropagatedHeadersKey) {
 		problem("PropagatedHeadersKey %q is not UTF-8: no JSON object has it", c.PropagatedHeadersKey)
+	}
+	if !isProject(c.CloudLoggingProject) {
+		problem("CloudLoggingProject %q is no project's id: letters, digits, \"-\", \":\" and \".\" only", c.CloudLoggingProject)
 	}
 	c.Delimiter = or(c.Delimiter, "--")
 	c.TasksPath = strings.Trim(or(c.TasksPath, "tasks"), "/")
@@ -262,6 +276,15 @@ func (d SubscriberDefaults) validate() error {
 		refuse("Expiration %s is less than %s; transport.NeverExpires keeps subscriptions for ever", d.Expiration, minExpiration)
 	}
 	return errors.Join(errs...)
+}
+
+// spellings are those of the mount point that tasks may be delivered under, where it has something to escape.
+func spellings(c Config) []string {
+	all := []string{c.MountPath, (&url.URL{Path: c.MountPath}).EscapedPath()}
+	if u, err := url.Parse(c.Endpoint); err == nil && u.Path == c.MountPath {
+		all = append(all, u.EscapedPath())
+	}
+	return all
 }
 
 // localEndpoint stands in for an Endpoint where tasks never leave the process.

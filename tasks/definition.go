@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/typedtasks/typedtasks/internal/payload"
+	"github.com/typedtasks/typedtasks/internal/printable"
+	"github.com/typedtasks/typedtasks/internal/seen"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -80,7 +82,7 @@ type function = func(ctx context.Context, v any) (any, error)
 
 // define collects a definition and all that is wrong with it.
 func define[T any](call function, fnMissing bool, opts []Option) *definition {
-	d := &definition{typ: reflect.TypeFor[T](), newTarget: newTarget[T], call: call}
+	d := &definition{typ: reflect.TypeFor[T](), newTarget: newTarget[T](), call: call}
 	for _, o := range opts {
 		if o == nil {
 			d.problem("an option is nil: leave it out")
@@ -111,9 +113,13 @@ func define[T any](call function, fnMissing bool, opts []Option) *definition {
 		d.problem("payload: %w", err)
 	}
 	d.plan = plan
+	d.checkUpgrades()
 	d.err = errors.Join(d.errs...)
 	return d
 }
+
+// label is the name as errors show it: nobody has checked the name of a task that was never registered.
+func (d *definition) label() string { return printable.Text(d.name) }
 
 func (d *definition) spec() Spec {
 	return Spec{
@@ -126,31 +132,42 @@ func (d *definition) spec() Spec {
 func (d *definition) handle(ctx context.Context, del *transport.Delivery) (any, error) {
 	app := appFrom(ctx)
 	if app == nil {
-		return nil, fmt.Errorf("tasks: %s: handled outside of an App", d.name)
+		return nil, fmt.Errorf("tasks: %s: handled outside of an App", d.label())
 	}
 	v := d.newTarget()
 	if err := app.decode(d, del.Body, v); err != nil {
-		if _, broken := errors.AsType[*payload.PanicError](err); broken {
-			return nil, err // the rules are at fault, not the payload
+		switch {
+		case broken(err):
+			return nil, err
+		case len(d.upgrades) == 0:
+			return nil, Reject(err)
 		}
-		return nil, Reject(err)
+		if v, err = app.upgrade(ctx, d, del.Body, err); err != nil {
+			return nil, err
+		}
+	}
+	if see := seen.By(ctx); app.cfg.LogPayloads && see != nil {
+		see(v)
 	}
 	return d.call(ctx, v)
 }
 
-// decode turns a body into a validated payload. A payload without fields may have no body at all.
+// decode turns a body into a validated payload.
 func (a *App) decode(d *definition, body []byte, v any) error {
-	if len(body) > 0 || !d.bodyless() {
-		if err := d.plan.Decode(a.cfg.Codec, body, v); err != nil {
+	return a.decodeBy(a.cfg.Codec, d.plan, bodyless(d.typ), body, v)
+}
+
+// decodeBy is decode for any type. A payload without fields may have no body at all.
+func (a *App) decodeBy(c Codec, p *payload.Plan, bodyless bool, body []byte, v any) error {
+	if len(body) > 0 || !bodyless {
+		if err := p.Decode(c, body, v); err != nil {
 			return err
 		}
 	}
-	return a.validator.Validate(d.plan, v)
+	return a.validator.Validate(p, v)
 }
 
-func (d *definition) bodyless() bool {
-	return d.typ.Kind() == reflect.Struct && d.typ.NumField() == 0
-}
+func bodyless(t reflect.Type) bool { return t.Kind() == reflect.Struct && t.NumField() == 0 }
 
 // encode validates a payload and turns it into a body.
 func (a *App) encode(d *definition, v any) ([]byte, error) {
@@ -187,12 +204,13 @@ func (d *definition) ownHeader() http.Header {
 // isPointer reports whether T is a pointer type.
 func isPointer[T any]() bool { return reflect.TypeFor[T]().Kind() == reflect.Pointer }
 
-// newTarget makes what a T is decoded into: a *T, or for a pointer type a T that points to a zero value.
-func newTarget[T any]() any {
+// newTarget returns what makes what a T is decoded into: a *T, or for a pointer type a T that points to a zero value.
+func newTarget[T any]() func() any {
 	if isPointer[T]() {
-		return reflect.New(reflect.TypeFor[T]().Elem()).Interface()
+		elem := reflect.TypeFor[T]().Elem()
+		return func() any { return reflect.New(elem).Interface() }
 	}
-	return new(T)
+	return func() any { return new(T) }
 }
 
 // defaultName is what the payload's TaskName says, else the name of its type; empty where neither serves.

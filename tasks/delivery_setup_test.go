@@ -84,8 +84,9 @@ func (l *dlvLocal) Serve(_ string, h transport.Handler) error { l.handler = h; r
 
 func (l *dlvLocal) Shutdown(context.Context) error { l.calls = append(l.calls, "shutdown"); return nil }
 
-// dlvLog records what is logged.
+// dlvLog records what is logged from its level on, Info by default.
 type dlvLog struct {
+	least   slog.Level
 	mu      sync.Mutex
 	records []dlvRecord
 }
@@ -96,9 +97,9 @@ type dlvRecord struct {
 	attrs   map[string]string
 }
 
-func (l *dlvLog) Enabled(context.Context, slog.Level) bool { return true }
-func (l *dlvLog) WithAttrs([]slog.Attr) slog.Handler       { return l }
-func (l *dlvLog) WithGroup(string) slog.Handler            { return l }
+func (l *dlvLog) Enabled(_ context.Context, level slog.Level) bool { return level >= l.least }
+func (l *dlvLog) WithAttrs([]slog.Attr) slog.Handler               { return l }
+func (l *dlvLog) WithGroup(string) slog.Handler                    { return l }
 
 func (l *dlvLog) Handle(_ context.Context, r slog.Record) error {
 	rec := dlvRecord{level: r.Level, message: r.Message, attrs: map[string]string{}}
@@ -132,6 +133,9 @@ func dlvApp(t testing.TB, c tasks.Config, defs ...tasks.Definition) *tasks.App {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Authenticator == nil {
+		c.Authenticator = tasks.TrustNetwork()
 	}
 	app, err := tasks.NewApp(c)
 	if err != nil {

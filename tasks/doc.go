@@ -25,6 +25,42 @@
 // A task is at most about 1 MiB with its headers, due at most 720 h ahead, and one attempt takes at most 30
 // minutes: see the constants of package transport.
 //
+// # Who may deliver
+//
+// The endpoint runs what it is sent. [Config].Authenticator decides who may send: oidc.New of package transport/oidc, or
+// [TrustNetwork] where something in front of the service decides. [App.ServeHTTP] tells what else is refused.
+//
+// # Changing a payload
+//
+// What waits was enqueued by an older version, and while a deploy rolls the older version gets what the newer one has
+// enqueued. With [JSONCodec] as it comes, and bodies of both:
+//   - A field added: old bodies lack it. If it is not required it is zero; if it is, they are rejected, unless the type's
+//     UnmarshalJSON sets a default, or [UpgradeFrom] makes a payload of them.
+//   - A field removed: it is ignored. The older version rejects what the newer enqueues if it requires the field: stop
+//     requiring it one deploy before.
+//   - A field renamed: one removed and one added. A field that is not required loses its value without a word. Take
+//     both names in UnmarshalJSON, see the example, or use [UpgradeFrom].
+//   - A field of another type, or another meaning: [UpgradeFrom], or a new task beside the old one.
+//   - A task renamed, or the type that it is named after: [WithAliases] keeps the old name served. Package tasktest has
+//     Golden, whose test fails when a name or a payload's shape changes.
+//
+// What is rejected is retried until its queue gives up, or handed to [Config].Quarantine, from where it can be enqueued
+// again. [Task.Debug] tries a task that waits.
+//
+// # Logging
+//
+// [Config].Logger gets one line for each outcome of a delivery, "task executed" or "message failed", say:
+//   - Debug: executed, and enqueued (a message that became a task); what ran in its caller ([Task.Run], eager)
+//   - Info: snoozed, discarded
+//   - Warn: failed, retry_later, rejected; who was refused, and bodies that were not read
+//   - Error: quarantined, or not quarantined because that failed; a panic, with its stack; a task out of attempts
+//
+// Its attributes: task, id, queue and attempt, or of a message subscriber, id, attempt and subscription; outcome;
+// duration; job, of a scheduler; error; quarantine_error and last_attempt_error, of what went wrong beside; trace_id,
+// or Cloud Logging's fields with [Config].CloudLoggingProject; payload with [Config].LogPayloads; stack. Enqueued tasks
+// ("task enqueued": task, id, queue, due, duplicate) and published messages ("message published": topic, id) are told at
+// level Debug. Text that came from outside is escaped where it does not print. A level that is off costs nothing.
+//
 // # Testing
 //
 // Package tasktest records what is enqueued, runs it on demand and moves the clock.

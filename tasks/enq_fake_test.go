@@ -181,6 +181,9 @@ func enqApp(t testing.TB, cfg tasks.Config, defs ...tasks.Definition) *tasks.App
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
+	if cfg.Authenticator == nil {
+		cfg.Authenticator = tasks.TrustNetwork()
+	}
 	app, err := tasks.NewApp(cfg)
 	if err != nil {
 		t.Fatal(err)

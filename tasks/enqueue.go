@@ -21,27 +21,30 @@ type order struct {
 	at      time.Time // see now
 	policy  backoff.Policy
 	retries bool
+
+	own      ownHeaders // see checkAdded
+	noteless bool       // own is not known
 }
 
 func (d *definition) enqueue(ctx context.Context, b *Binding, v any, opts []EnqueueOption) (Receipt, error) {
 	var o order // on the stack, unless middleware or retries need it for longer
 	if err := d.order(ctx, b, opts, &o); err != nil {
-		return Receipt{}, fmt.Errorf("tasks: %s: %w", d.name, err)
+		return Receipt{}, fmt.Errorf("tasks: %s: %w", d.label(), err)
 	}
 	t, err := o.task(ctx, v)
 	if err != nil {
-		return Receipt{}, fmt.Errorf("tasks: %s: %w", d.name, err)
+		return Receipt{}, fmt.Errorf("tasks: %s: %w", d.label(), err)
 	}
 	r, err := o.send(ctx, t)
 	if err != nil {
-		return r, fmt.Errorf("tasks: %s: %w", d.name, o.located(t, err))
+		return r, fmt.Errorf("tasks: %s: %w", d.label(), o.located(t, err))
 	}
 	return r, nil
 }
 
 func (d *definition) enqueueAll(ctx context.Context, b *Binding, vs []any, opts []EnqueueOption) []Result {
 	results := make([]Result, len(vs))
-	fail := func(i int, err error) { results[i].Err = fmt.Errorf("tasks: %s: %w", d.name, err) }
+	fail := func(i int, err error) { results[i].Err = fmt.Errorf("tasks: %s: %w", d.label(), err) }
 
 	var o order
 	err := d.order(ctx, b, opts, &o)

@@ -24,8 +24,9 @@ func ExampleApp_ServeHTTP() {
 		return fmt.Sprintf("bill %d is sent", i.Number), nil
 	})
 	app, err := tasks.NewApp(tasks.Config{
-		Endpoint:  "https://shop.example.com/_tasks", // where pushes arrive; its path is the mount point
-		Transport: memory.New(),
+		Endpoint:      "https://shop.example.com/_tasks", // where pushes arrive; its path is the mount point
+		Transport:     memory.New(),
+		Authenticator: tasks.TrustNetwork(), // or oidc.New of transport/oidc
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -2,8 +2,10 @@ package tasks_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -64,13 +66,22 @@ func dlvLines(pairs []string) string {
 	return b.String()
 }
 
-// dlvRequest reads a request from its parts as a server would, nil where a server would answer by itself.
+// dlvRequest reads a request from its parts as a server would, nil where a server would answer by itself. The path is
+// as it is, or escaped where no request can have it so.
 func dlvRequest(path, headers, body string) *http.Request {
+	path = "/" + strings.TrimPrefix(path, "/")
+	if r := dlvRead(path, headers, body); r != nil {
+		return r
+	}
+	return dlvRead((&url.URL{Path: path}).RequestURI(), headers, body)
+}
+
+func dlvRead(uri, headers, body string) *http.Request {
 	headers = strings.Trim(headers, "\n")
 	if !strings.Contains(strings.ToLower(headers), "content-length:") && !strings.Contains(strings.ToLower(headers), "transfer-encoding:") {
 		headers += fmt.Sprintf("\nContent-Length: %d", len(body))
 	}
-	text := "POST " + (&url.URL{Path: "/" + strings.TrimPrefix(path, "/")}).RequestURI() + " HTTP/1.1\r\nHost: h\r\n" +
+	text := "POST " + uri + " HTTP/1.1\r\nHost: h\r\n" +
 		strings.ReplaceAll(headers, "\n", "\r\n") + "\r\n\r\n" + body
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
 	if err != nil || r.Method != http.MethodPost {
@@ -79,7 +90,8 @@ func dlvRequest(path, headers, body string) *http.Request {
 	return r
 }
 
-// FuzzServeHTTP: whatever comes in, no panic, no 5xx, no error text but with 400, and always a JSON answer.
+// FuzzServeHTTP: whatever comes in, no panic, no 5xx, no error text but with 400, always a JSON answer, and nothing in
+// the log that does not print.
 func FuzzServeHTTP(f *testing.F) {
 	for _, v := range dlvVectors(f) {
 		var headers strings.Builder
@@ -96,6 +108,12 @@ func FuzzServeHTTP(f *testing.F) {
 	f.Add("/tasks/snoozes", "Transfer-Encoding: chunked\nTypedtasks-Timeout: 20s\nTypedtasks-Retry: attempts=3", "9\r\n{\"id\": 7}\r\n0\r\n\r\n")
 	f.Add("/tasks/snoozes", "Content-Length: 90\nX-CloudTasks-TaskETA: 1e9\nTypedtasks-Attempts: 999999999", dlvBody)
 	f.Add("/tasks/order", "Content-Length: 1048577", dlvBody)
+	for _, coding := range []string{"gzip", "identity, BR", "identity", ""} {
+		f.Add("/tasks/order", "Content-Encoding: "+coding, dlvBody)
+	}
+	for _, path := range []string{"/tasks%2Forder", "/tasks/%6frder", "/tasks/./order", "//tasks/order", "/tasks/order%0A", "/tasks/order?a=/../", "/tasks/order.", "/tasks/order%00", "/tasks/\x1b[31m", "/tasks/\xff"} {
+		f.Add(path, "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\nX-CloudScheduler-JobName: a\xff", dlvBody)
+	}
 	for _, path := range []string{"/subscriptions/audit", "/subscriptions/PleaseNotifyMeTask", "/subscriptions/nobody"} {
 		for _, c := range msgBroken {
 			f.Add(path, dlvLines(c.headers), c.body)
@@ -108,9 +126,12 @@ func FuzzServeHTTP(f *testing.F) {
 		}
 	}
 
-	plain := dlvFuzzed(f, tasks.Config{})
-	keeping := dlvFuzzed(f, tasks.Config{Quarantine: func(context.Context, tasks.Quarantined) error { return nil }})
-	failing := dlvFuzzed(f, tasks.Config{Quarantine: func(context.Context, tasks.Quarantined) error { return errDlv }})
+	var log bytes.Buffer
+	logger := slog.New(escNaive{&log})
+	plain := dlvFuzzed(f, tasks.Config{Logger: logger})
+	keeping := dlvFuzzed(f, tasks.Config{Logger: logger, Quarantine: func(context.Context, tasks.Quarantined) error { return nil }})
+	failing := dlvFuzzed(f, tasks.Config{Logger: logger, Quarantine: func(context.Context, tasks.Quarantined) error { return errDlv }})
+	served := []string{"/tasks/order", "/tasks/old-order", "/tasks/snoozes", "/tasks/fails", "/tasks/CalculatePriceTask", "/tasks/SaySomethingTask", "/tasks/map", "/subscriptions/audit", "/subscriptions/PleaseNotifyMeTask"}
 	f.Fuzz(func(t *testing.T, path, headers, body string) {
 		if len(headers)+len(body) > 64<<10 { // a snoozed task may be too large then
 			return
@@ -127,11 +148,25 @@ func FuzzServeHTTP(f *testing.F) {
 			if r == nil {
 				return
 			}
+			log.Reset()
 			w := httptest.NewRecorder()
 			c.app.ServeHTTP(w, r)
 			got := dlvParse(t, w.Code, w.Header(), w.Body.Bytes())
-			if !slices.Contains(c.want, got.code) && !(got.code == http.StatusInternalServerError && path == "/tasks/fails") {
-				t.Errorf("answered %d, %s", got.code, w.Body)
+			at := r.URL.EscapedPath()
+			want := c.want
+			switch {
+			case !slices.Contains(served, at):
+				want = []int{202, 400, 404, 413, 415} // of a body to be quarantined
+			case slices.ContainsFunc(r.Header["Content-Encoding"], fuzzCoded):
+				want = []int{415}
+			}
+			if !slices.Contains(want, got.code) && !(got.code == http.StatusInternalServerError && at == "/tasks/fails") {
+				t.Errorf("%s is answered %d, %s; want one of %d", at, got.code, w.Body, want)
+			}
+			for line := range strings.Lines(log.String()) {
+				if err := escPlain(strings.TrimSuffix(line, "\n")); err != nil {
+					t.Errorf("logged %v", err)
+				}
 			}
 			if strings.Contains(w.Body.String(), errDlv.Error()) {
 				t.Errorf("the text of an error left with %d: %s", got.code, w.Body)
@@ -144,6 +179,16 @@ func FuzzServeHTTP(f *testing.F) {
 			}
 		}
 	})
+}
+
+// fuzzCoded reports whether a Content-Encoding says anything but identity.
+func fuzzCoded(v string) bool {
+	for c := range strings.SplitSeq(v, ",") {
+		if c = strings.Trim(c, " \t"); c != "" && !strings.EqualFold(c, "identity") {
+			return true
+		}
+	}
+	return false
 }
 
 // FuzzMetadata: whatever headers come in, metadata makes sense, however they are spelled, and can be snoozed.

@@ -3,51 +3,44 @@ package tasks
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // gate counts what is inside and can be shut: nothing enters then, and the last one out is waited for.
 type gate struct {
-	mu     sync.Mutex
-	inside int
-	shut   bool
-	closed chan struct{} // closed once shut
-	empty  chan struct{} // closed once shut and empty
+	state    atomic.Int64 // how many are inside, and shut
+	shutting sync.Once
+	emptying sync.Once
+	closed   chan struct{} // closed once shut
+	empty    chan struct{} // closed once shut and empty
 }
+
+const shut = 1 << 62
 
 func (g *gate) init() { g.closed, g.empty = make(chan struct{}), make(chan struct{}) }
 
 // enter reports whether the gate is open; the caller leaves then.
 func (g *gate) enter() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.shut {
+	if g.state.Add(1) > shut {
+		g.leave()
 		return false
 	}
-	g.inside++
 	return true
 }
 
 func (g *gate) leave() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.inside--
-	if g.shut && g.inside == 0 {
-		close(g.empty)
+	if g.state.Add(-1) == shut {
+		g.emptying.Do(func() { close(g.empty) })
 	}
 }
 
 // close shuts the gate; doing it again changes nothing.
 func (g *gate) close() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.shut {
-		return
-	}
-	g.shut = true
-	close(g.closed)
-	if g.inside == 0 {
-		close(g.empty)
-	}
+	g.shutting.Do(func() {
+		g.state.Add(shut + 1) // inside itself, until others hear of it
+		close(g.closed)
+		g.leave()
+	})
 }
 
 // wait returns once the shut gate is empty, or with ctx's error.
@@ -65,8 +58,4 @@ func (g *gate) wait(ctx context.Context) error {
 	}
 }
 
-func (g *gate) count() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.inside
-}
+func (g *gate) count() int { return int(g.state.Load() &^ shut) }

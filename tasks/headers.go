@@ -3,10 +3,12 @@ package tasks
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/textproto"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/typedtasks/typedtasks/internal/headers"
@@ -31,8 +33,10 @@ func HeadersFrom(ctx context.Context) http.Header {
 	case freshHeader:
 		return http.Header(h)
 	case http.Header:
-		if len(h) > 0 {
-			return h.Clone()
+		return h.Clone()
+	case *givenHeader:
+		if len(h.h) > 0 {
+			return h.h.Clone()
 		}
 	}
 	return nil
@@ -41,19 +45,23 @@ func HeadersFrom(ctx context.Context) http.Header {
 // ContextWithHeaders returns a ctx whose headers ride along on everything enqueued or published under it, as
 // far as Config.PropagatedHeaders names them, in upper or lower case. They replace those of ctx as a whole.
 func ContextWithHeaders(ctx context.Context, h http.Header) context.Context {
-	own := make(http.Header, len(h))
+	g := &givenHeader{h: make(http.Header, len(h))}
 	for name, vs := range h {
 		name = textproto.CanonicalMIMEHeaderKey(name)
-		own[name] = append(own[name], vs...)
+		g.h[name] = append(g.h[name], vs...)
 	}
-	return context.WithValue(ctx, headersKey{}, own)
+	return context.WithValue(ctx, headersKey{}, g)
 }
 
 // Propagate is middleware for the user's own routes: the headers that Config.PropagatedHeaders names ride
 // along on everything enqueued or published under the request's context.
 func (a *App) Propagate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h := a.pick(r.Header); h != nil {
+		h, left := a.pick(r.Header)
+		if left != nil {
+			a.leaveBehind(r.Context(), left)
+		}
+		if h != nil {
 			r = r.WithContext(context.WithValue(r.Context(), headersKey{}, h))
 		}
 		next.ServeHTTP(w, r)
@@ -65,50 +73,89 @@ type headersKey struct{}
 // freshHeader is the value of headersKey where it was made for who asked, and nobody else has it.
 type freshHeader http.Header
 
+// givenHeader is the value of headersKey that [ContextWithHeaders] was given, which nobody has looked at yet.
+type givenHeader struct {
+	h    http.Header
+	told atomic.Bool // that some of them stay behind
+}
+
 // carriedBy returns ctx's headers, only to be read.
-func carriedBy(ctx context.Context) http.Header {
+func (a *App) carriedBy(ctx context.Context) http.Header {
 	switch h := ctx.Value(headersKey{}).(type) {
 	case freshHeader:
-		return http.Header(h)
+		picked, _ := a.pick(http.Header(h))
+		return picked
 	case http.Header:
-		return h
+		picked, _ := a.pick(h)
+		return picked
+	case *givenHeader:
+		picked, left := a.pick(h.h)
+		if left != nil && !h.told.Swap(true) {
+			a.leaveBehind(ctx, left)
+		}
+		return picked
 	}
 	return nil
 }
 
-// maxPropagated is the most bytes of a propagated header. W3C Baggage, the longest of the common ones, has as much.
-const maxPropagated = 8 << 10
+// Limits of what is propagated, see Config.PropagatedHeaders: how many headers, the bytes of one value, of names and
+// values together. W3C Baggage, the longest of the common ones, has 8 KiB.
+const (
+	maxPropagatedHeaders = 16
+	maxPropagatedValue   = 8 << 10
+	maxPropagatedBytes   = 16 << 10
+)
 
-// pick copies the propagated headers out of h, several values of one name joined by commas; nil if none.
-func (a *App) pick(h http.Header) http.Header {
-	var picked http.Header
+// pick copies the propagated headers out of h, several values of one name joined by commas; nil if none. left are those
+// that stay behind: no task can carry them, or they are over the limits. Who sent them must not keep the request from
+// enqueueing.
+func (a *App) pick(h http.Header) (picked http.Header, left []string) {
+	size := 0
 	for _, name := range a.propagated {
 		vs := h[name]
-		if len(vs) == 0 || slices.ContainsFunc(vs, func(v string) bool { return !utf8.ValidString(v) }) {
-			continue // no task can carry it, and who sent it must not keep the request from enqueueing
+		if len(vs) == 0 {
+			continue
 		}
 		if len(vs) > 1 {
 			vs = []string{strings.Join(vs, ",")}
 		}
-		if len(vs[0]) > maxPropagated { // likewise
+		n := len(name) + len(vs[0])
+		if len(picked) == maxPropagatedHeaders || len(vs[0]) > maxPropagatedValue || size+n > maxPropagatedBytes || !carriable(vs[0]) {
+			left = append(left, name)
 			continue
 		}
 		if picked == nil {
 			picked = make(http.Header, len(a.propagated))
 		}
 		picked[name] = vs[:1:1]
+		size += n
 	}
-	return picked
+	return picked, left
+}
+
+// carriable reports whether a task can carry a header of this value: it splits none, and is UTF-8.
+func carriable(value string) bool {
+	ascii := true
+	for i := range len(value) {
+		c := value[i]
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+		ascii = ascii && c < utf8.RuneSelf
+	}
+	return ascii || utf8.ValidString(value)
+}
+
+// leaveBehind tells which headers do not ride along.
+func (a *App) leaveBehind(ctx context.Context, names []string) {
+	a.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "tasks: propagated headers stay behind: too many, too long, or not to be carried by a header",
+		slog.String("headers", strings.Join(names, ", ")))
 }
 
 // addPropagated puts ctx's headers on a task. own says whether h may be changed; a header set by the task or
 // the call wins over a propagated one.
 func (a *App) addPropagated(ctx context.Context, h http.Header, own bool) (http.Header, bool) {
-	carried := carriedBy(ctx)
-	if len(carried) == 0 {
-		return h, own
-	}
-	for name, vs := range a.pick(carried) {
+	for name, vs := range a.carriedBy(ctx) {
 		if _, set := h[name]; set {
 			continue
 		}
@@ -145,11 +192,19 @@ func checkHeader(key, value string) error {
 	return transport.CheckHeader(http.Header{key: {value}})
 }
 
-// reservedHeader names what Cloud Tasks ignores or replaces, and our own. X-CloudTasks-Projectname is neither:
-// Python services put it on their tasks by themselves.
-func reservedHeader(canonical string) bool {
-	if canonical == headerProject {
-		return false
+// foldNames are the canonical names of headers, and how they were spelled, each header once: its first spelling.
+func foldNames(names []string) (canonical, spelled []string) {
+	canonical = make([]string, 0, len(names))
+	for _, name := range names {
+		if folded := textproto.CanonicalMIMEHeaderKey(name); !slices.Contains(canonical, folded) {
+			canonical, spelled = append(canonical, folded), append(spelled, name)
+		}
 	}
-	return headers.OfScheduler(canonical) || strings.HasPrefix(canonical, "X-Cloudtasks-") || strings.HasPrefix(canonical, "Typedtasks-")
+	return canonical, spelled
+}
+
+// reservedHeader names what belongs to HTTP, to the platform or to us. X-CloudTasks-Projectname does not: Python
+// services put it on their tasks by themselves.
+func reservedHeader(canonical string) bool {
+	return canonical != headerProject && headers.Reserved(canonical)
 }

@@ -3,33 +3,33 @@ package tasks
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/typedtasks/typedtasks/internal/lazyctx"
+	"github.com/typedtasks/typedtasks/internal/printable"
 	"github.com/typedtasks/typedtasks/internal/pushwire"
 	"github.com/typedtasks/typedtasks/transport"
-)
-
-// maxBody is the most bytes of a request's body: no platform sends more than these.
-const (
-	maxBody             = 1 << 20  // a task, a scheduler job
-	maxSubscriptionBody = 14 << 20 // 10 MB of message in base64, with its envelope
 )
 
 // ServeHTTP takes a push of Cloud Tasks, Cloud Scheduler or Pub/Sub. It answers JSON, {"status", "result",
 // "error"}, with
 //
 //	200 executed, snoozed, enqueued    400 does not decode or validate    413 too large
-//	202 discarded, quarantined         401, 403 caller not allowed        500 failed
-//	404 names no definition            405 not POST                       503 retry later, shutting down
+//	202 discarded, quarantined         401, 403 caller not allowed        415 has a content coding
+//	404 names no definition            405 not POST                       500 failed
+//	                                   408 body too slow                  503 retry later, shutting down
+//
+// A body is at most 1 MiB, a push of Pub/Sub's 14 MiB. It has 30 s to arrive, and a second more for each 64 KiB, where
+// the server takes read deadlines (net/http's does); the function's time begins afterwards. A Content-Encoding other
+// than identity is refused, and never decoded; an unwrapped push has one if the message has an attribute of that name.
+// A path is served as tasks spell it, and not with other escapes, dots or slashes.
 //
 // A push of another subscription than the subscriber's is answered with 400, and never quarantined. A 401 comes with
 // the header WWW-Authenticate.
@@ -38,10 +38,12 @@ const (
 func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
+		hurry(w, r, 0)
 		answer(w, http.StatusMethodNotAllowed, "method_not_allowed", "")
 		return
 	}
 	if !a.gate.enter() {
+		hurry(w, r, 0)
 		answer(w, http.StatusServiceUnavailable, "shutting_down", "")
 		return
 	}
@@ -51,9 +53,11 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			a.refuse(w, r, err)
 			return
 		}
+	} else if a.unguarded.Load() {
+		a.warnUnguarded(r.Context())
 	}
 	rt := a.table.Load().byPath[r.URL.Path]
-	if rt == nil {
+	if rt == nil || r.URL.RawPath != "" && !a.plain(r.URL) {
 		a.serveUnknown(w, r)
 		return
 	}
@@ -63,11 +67,13 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	buf := a.buffer()
 	defer buf.free()
-	if err := buf.read(w, r, limit); err != nil {
+	if err := buf.take(w, r, limit); err != nil {
 		a.unreadable(w, r, err)
 		return
 	}
-	d := &transport.Delivery{Task: transport.Task{URL: rt.url, Body: buf.b}}
+	p := new(push)
+	d := &p.delivery
+	d.URL, d.Body = rt.url, buf.b
 	if rt.spec.Kind == KindSubscriber && pushwire.Unwrapped(r.Header) {
 		readPush(d, r.Header)
 	} else {
@@ -82,9 +88,18 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case rt.spec.Kind == KindPeriodic && rt.spec.Timeout == 0 && fromScheduler(d):
 		timeout = transport.DefaultJobDeadline
 	}
-	ctx := lazyctx.WithDeadline(r.Context(), time.Now().Add(timeout))
-	defer ctx.Cancel()
-	a.reply(w, rt, a.deliver(ctx, rt, d, overHTTP))
+	now := time.Now()
+	p.ctx.Begin(r.Context(), now.Add(timeout))
+	defer p.ctx.Cancel()
+	p.run.begin(&p.ctx, a, rt, d, overHTTP, now.Sub(a.made))
+	a.reply(w, rt, p.run.deliver())
+}
+
+// push is all that a request's run needs, in one allocation.
+type push struct {
+	run      run
+	ctx      lazyctx.Context
+	delivery transport.Delivery
 }
 
 // reply answers with a verdict.
@@ -128,9 +143,10 @@ func encodeResult(v any) (b []byte, err error) {
 func (a *App) serveUnknown(w http.ResponseWriter, r *http.Request) {
 	path, below := strings.CutPrefix(r.URL.Path, a.cfg.MountPath+"/")
 	section, name, _ := strings.Cut(path, "/")
-	a.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "tasks: no definition is served at this path: check Config.Endpoint, Config.MountPath and the names registered",
-		slog.String("path", r.URL.Path), slog.String("mount", a.cfg.MountPath+"/"))
-	if a.cfg.Quarantine == nil || !below || name == "" || section != a.cfg.TasksPath && section != a.cfg.SubscriptionsPath {
+	if a.cfg.Quarantine == nil || !below || name == "" || section != a.cfg.TasksPath && section != a.cfg.SubscriptionsPath || r.URL.RawPath != "" && !a.plain(r.URL) {
+		a.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "tasks: no definition is served at this path: check Config.Endpoint, Config.MountPath and the names registered",
+			slog.String("path", printable.Text(r.URL.Path)), slog.String("mount", a.cfg.MountPath+"/"))
+		hurry(w, r, 0)
 		answer(w, http.StatusNotFound, "not_found", "")
 		return
 	}
@@ -139,7 +155,7 @@ func (a *App) serveUnknown(w http.ResponseWriter, r *http.Request) {
 	if section == a.cfg.SubscriptionsPath {
 		limit = maxSubscriptionBody
 	}
-	if err := buf.read(w, r, limit); err != nil {
+	if err := buf.take(w, r, limit); err != nil {
 		a.unreadable(w, r, err)
 		return
 	}
@@ -152,6 +168,13 @@ func (a *App) serveUnknown(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusNotFound, "not_found", "")
 }
 
+// plain reports whether a path with escapes in it is spelled as our tasks spell theirs. What stands in front of the
+// service may judge by the spelling, and must not be talked round with an escaped slash or dot.
+func (a *App) plain(u *url.URL) bool {
+	tail, ok := strings.CutPrefix(u.Path, a.cfg.MountPath)
+	return ok && slices.ContainsFunc(a.mounts, func(m string) bool { return u.RawPath == m+tail })
+}
+
 func (a *App) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status, text := http.StatusUnauthorized, "unauthenticated"
 	if errors.Is(err, ErrForbidden) {
@@ -159,7 +182,8 @@ func (a *App) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	} else {
 		w.Header().Set("WWW-Authenticate", challenge(r.Header))
 	}
-	a.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "tasks: caller refused", slog.Int("status", status), slog.String("path", r.URL.Path), slog.Any("error", err))
+	a.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "tasks: caller refused", slog.Int("status", status), slog.String("path", printable.Text(r.URL.Path)), slog.Any("error", err))
+	hurry(w, r, 0)
 	answer(w, status, text, "")
 }
 
@@ -171,75 +195,6 @@ func challenge(h http.Header) string {
 		}
 	}
 	return "Bearer"
-}
-
-func (a *App) unreadable(w http.ResponseWriter, r *http.Request, err error) {
-	status, outcome, text := http.StatusBadRequest, string(OutcomeRejected), "the body could not be read"
-	if errors.Is(err, ErrTooLarge) {
-		status, outcome, text = http.StatusRequestEntityTooLarge, "too_large", ""
-	}
-	a.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "tasks: body not read", slog.Int("status", status), slog.String("path", r.URL.Path), slog.Any("error", err))
-	answer(w, status, outcome, text)
-}
-
-// buffer holds a request's body. The App's own codec keeps nothing of it, so buffers are used again; with
-// another codec, or middleware that may keep or change it, each request has its own.
-type buffer struct {
-	b    []byte
-	pool *sync.Pool
-}
-
-// pooledMost keeps one huge body from staying in memory.
-const pooledMost = 256 << 10
-
-func (a *App) buffer() *buffer {
-	if !a.table.Load().pooled {
-		return &buffer{}
-	}
-	buf, _ := a.buffers.Get().(*buffer)
-	if buf == nil {
-		buf = &buffer{pool: &a.buffers}
-	}
-	return buf
-}
-
-func (buf *buffer) free() {
-	if buf.pool != nil && cap(buf.b) <= pooledMost {
-		buf.b = buf.b[:0]
-		buf.pool.Put(buf)
-	}
-}
-
-// read reads the body, limit bytes at most, in one piece where its length is known.
-func (buf *buffer) read(w http.ResponseWriter, r *http.Request, limit int) error {
-	if r.ContentLength > int64(limit) {
-		w.Header().Set("Connection", "close") // rather than read it all
-		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, r.ContentLength, limit)
-	}
-	buf.b = buf.b[:0]
-	if r.Body == nil {
-		return nil
-	}
-	if want := max(int(r.ContentLength)+1, 512); want > cap(buf.b) { // one more, to see the end without growing
-		buf.b = make([]byte, 0, want)
-	}
-	for {
-		if len(buf.b) == cap(buf.b) {
-			buf.b = append(buf.b, 0)[:len(buf.b)]
-		}
-		n, err := r.Body.Read(buf.b[len(buf.b):cap(buf.b)])
-		buf.b = buf.b[:len(buf.b)+n]
-		if len(buf.b) > limit {
-			w.Header().Set("Connection", "close")
-			return fmt.Errorf("%w: over %d bytes", ErrTooLarge, limit)
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
 }
 
 // answer writes an answer without a result.

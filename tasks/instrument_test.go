@@ -105,7 +105,7 @@ type marked struct{}
 func mark(next tasks.Handler) tasks.Handler {
 	return func(ctx context.Context, d *transport.Delivery) (any, error) {
 		ctx = context.WithValue(ctx, marked{}, "marked")
-		aftermath.Adopt(ctx)
+		aftermath.Adopt(ctx, aftermath.Span{})
 		return next(ctx, d)
 	}
 }

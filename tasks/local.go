@@ -101,7 +101,7 @@ func (a *App) serveLocal(ctx context.Context, d *transport.Delivery, src source)
 		own := *d
 		d = &own
 	}
-	v := a.deliver(ctx, rt, d, src)
+	v := a.newRun(ctx, rt, d, src, time.Since(a.made)).deliver()
 	status, err := v.outcome.status(), v.err
 	if src == inCaller {
 		if err = v.forCaller(); err != nil && status < 300 { // snoozed: in the caller that is none

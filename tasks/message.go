@@ -3,12 +3,14 @@ package tasks
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/headers"
 	"github.com/typedtasks/typedtasks/internal/lazyctx"
 	"github.com/typedtasks/typedtasks/internal/pushwire"
 	"github.com/typedtasks/typedtasks/transport"
@@ -26,9 +28,11 @@ func (a *App) Deliver(ctx context.Context, d Definition, m *transport.Message) e
 		return refusedError{}
 	}
 	defer a.gate.leave()
-	run := lazyctx.WithDeadline(ctx, time.Now().Add(rt.timeout))
+	now := time.Now()
+	run := lazyctx.WithDeadline(ctx, now.Add(rt.timeout))
 	defer run.Cancel()
-	v := a.deliver(run, rt, &transport.Delivery{Task: transport.Task{URL: rt.url}, Attempt: 1, Message: m}, inProcess)
+	del := &transport.Delivery{Task: transport.Task{URL: rt.url}, Attempt: 1, Message: m}
+	v := a.newRun(run, rt, del, inProcess, now.Sub(a.made)).deliver()
 	if v.outcome.status() < http.StatusMultipleChoices {
 		return nil
 	}
@@ -42,14 +46,19 @@ func (r *run) isMessage() bool {
 }
 
 // readPush is readDelivery for an unwrapped push. Attributes come as headers there: whoever may publish may say
-// anything in them, so none passes for a header of Cloud Tasks, of Cloud Scheduler or of our own.
+// anything in them, so none passes for a header of the platform or of our own.
 func readPush(d *transport.Delivery, h http.Header) {
 	d.Header = make(http.Header, len(h))
 	for name, vs := range h {
-		if !strings.HasPrefix(name, "X-Cloudtasks-") && !strings.HasPrefix(name, "X-Cloudscheduler") && !strings.HasPrefix(name, "Typedtasks-") {
+		if !headers.Reserved(name) || pushesOwn(name) {
 			d.Header[name] = vs
 		}
 	}
+}
+
+// pushesOwn names what Pub/Sub itself says of a push: an attribute that says it too comes second, if at all.
+func pushesOwn(canonical string) bool {
+	return canonical == "Authorization" || canonical == "User-Agent" || canonical == "Content-Length" || strings.HasPrefix(canonical, "X-Goog-")
 }
 
 // open finds the message of a delivery to a subscriber, and what it says of the delivery. For other definitions it
@@ -81,7 +90,7 @@ func (r *run) open() error {
 // message was turned into has its own. What no task could carry is left: it must not keep the run from enqueueing.
 func (r *run) adoptHeaders(m *transport.Message) {
 	carried, _ := pushwire.ExtractHeaders(m.Data, r.app.cfg.PropagatedHeadersKey)
-	own := false
+	var own http.Header
 	for i, name := range r.app.propagated {
 		if _, set := r.delivery.Header[name]; set && !r.isMessage() {
 			continue
@@ -90,13 +99,24 @@ func (r *run) adoptHeaders(m *transport.Message) {
 		if !ok {
 			value, ok = m.Attributes[pushwire.HeaderAttribute(r.app.spelled[i])]
 		}
-		if !ok || len(value) > maxPropagated || checkHeader(name, value) != nil {
+		if !ok {
 			continue
 		}
-		if !own {
-			r.delivery.Header, own = cloneHeader(r.delivery.Header, len(r.app.propagated)), true
+		if own == nil {
+			own = make(http.Header, len(r.app.propagated))
 		}
-		r.delivery.Header[name] = []string{value}
+		own[name] = []string{value}
+	}
+	if own == nil {
+		return
+	}
+	picked, left := r.app.pick(own)
+	if left != nil && !r.told.Swap(true) {
+		r.app.leaveBehind(r.Context, left)
+	}
+	if picked != nil {
+		r.delivery.Header = cloneHeader(r.delivery.Header, len(picked))
+		maps.Copy(r.delivery.Header, picked)
 	}
 }
 

@@ -16,15 +16,15 @@ import (
 func (d *definition) run(ctx context.Context, b *Binding, v any) (any, error) {
 	app, err := b.App(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("tasks: %s: %w", d.name, err)
+		return nil, fmt.Errorf("tasks: %s: %w", d.label(), err)
 	}
 	rt := app.table.Load().byOwner[b]
 	if rt == nil {
-		return nil, fmt.Errorf("tasks: %s: %w with %s", d.name, ErrNotRegistered, app)
+		return nil, fmt.Errorf("tasks: %s: %w with %s", d.label(), ErrNotRegistered, app)
 	}
 	body, err := app.encode(d, v)
 	if err != nil {
-		return nil, fmt.Errorf("tasks: %s: %w", d.name, err)
+		return nil, fmt.Errorf("tasks: %s: %w", d.label(), err)
 	}
 	header, _ := app.addPropagated(ctx, rt.header, false)
 	ended := app.runHere(ctx, rt, false, &transport.Delivery{
@@ -40,23 +40,24 @@ func (a *App) runHere(ctx context.Context, rt *route, queued bool, del *transpor
 	if del.Timeout != 0 {
 		timeout = del.Timeout
 	}
-	run := lazyctx.WithDeadline(ctx, time.Now().Add(timeout))
+	now := time.Now()
+	run := lazyctx.WithDeadline(ctx, now.Add(timeout))
 	defer run.Cancel()
 	src := inCaller
 	if queued {
 		src = onDemand
 	}
-	return a.deliver(run, rt, del, src)
+	return a.newRun(run, rt, del, src, now.Sub(a.made)).deliver()
 }
 
 func (d *definition) debug(ctx context.Context, b *Binding, id string) error {
 	app, rt, in, err := d.inspect(ctx, b)
 	if err != nil {
-		return fmt.Errorf("tasks: debug %s: %w", d.name, err)
+		return fmt.Errorf("tasks: debug %s: %w", d.label(), err)
 	}
 	w, err := app.find(ctx, in, rt, id)
 	if err != nil {
-		return fmt.Errorf("tasks: debug %s: %w", d.name, err)
+		return fmt.Errorf("tasks: debug %s: %w", d.label(), err)
 	}
 	return app.runHere(ctx, rt, true, &transport.Delivery{Task: w.Task, Attempt: w.Dispatches + 1}).forCaller()
 }
@@ -64,14 +65,14 @@ func (d *definition) debug(ctx context.Context, b *Binding, id string) error {
 func (d *definition) delete(ctx context.Context, b *Binding, id string) error {
 	app, rt, in, err := d.inspect(ctx, b)
 	if err != nil {
-		return fmt.Errorf("tasks: delete %s: %w", d.name, err)
+		return fmt.Errorf("tasks: delete %s: %w", d.label(), err)
 	}
 	w, err := app.find(ctx, in, rt, id)
 	if err == nil {
 		err = in.Delete(ctx, w.Queue, w.ID)
 	}
 	if err != nil {
-		return fmt.Errorf("tasks: delete %s: %w", d.name, err)
+		return fmt.Errorf("tasks: delete %s: %w", d.label(), err)
 	}
 	return nil
 }
@@ -82,7 +83,7 @@ const deleteBatch = 10_000
 func (d *definition) deleteAll(ctx context.Context, b *Binding, opts []DeleteOption) (int, error) {
 	app, rt, in, err := d.inspect(ctx, b)
 	if err != nil {
-		return 0, fmt.Errorf("tasks: delete all %s: %w", d.name, err)
+		return 0, fmt.Errorf("tasks: delete all %s: %w", d.label(), err)
 	}
 	del := deletion{queue: rt.queue}
 	for _, o := range opts {
@@ -130,7 +131,7 @@ func (d *definition) deleteAll(ctx context.Context, b *Binding, opts []DeleteOpt
 	}
 	flush()
 	if err := errors.Join(errs...); err != nil {
-		return deleted, fmt.Errorf("tasks: delete all %s: %w", d.name, err)
+		return deleted, fmt.Errorf("tasks: delete all %s: %w", d.label(), err)
 	}
 	return deleted, nil
 }
@@ -187,7 +188,7 @@ func (a *App) find(ctx context.Context, in transport.Inspector, rt *route, id st
 		return nil, err
 	}
 	if !a.owns(rt, w.URL) {
-		return nil, fmt.Errorf("%w: task %q on queue %q is delivered to %s", ErrNotOurs, id, queue, w.URL)
+		return nil, fmt.Errorf("%w: task %q on queue %q is delivered to %q", ErrNotOurs, id, queue, w.URL)
 	}
 	return w, nil
 }

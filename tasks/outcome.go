@@ -119,6 +119,13 @@ type verdict struct {
 	// misdirected: rejected here, and somebody else's to take
 	misdirected bool
 	stack       []byte // of a panic
+	beside      *beside
+}
+
+// beside is what went wrong beside the run itself.
+type beside struct {
+	quarantine  error // why Config.Quarantine does not have it
+	lastAttempt error // why it is not known whether the attempt was the last
 }
 
 // judge maps what a function returned. Snoozed is only asked for here: it becomes true with the enqueue.

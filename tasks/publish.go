@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"reflect"
 
@@ -20,25 +21,39 @@ var ErrNoScheduler = errors.New("the App has no scheduler: set Config.Scheduler 
 
 // PublishMessage publishes a message through the middleware of UsePublish and returns its id. It is what the
 // publishers of package pubsub stand on. Errors: [ErrNoBroker], or the broker's.
-func (a *App) PublishMessage(ctx context.Context, m *transport.Message) (string, error) {
+func (a *App) PublishMessage(ctx context.Context, m *transport.Message) (id string, err error) {
 	if chain := a.table.Load().publish; chain != nil {
 		r := throughPublish(ctx, chain, []*transport.Message{m})
-		return r[0].Receipt.ID, r[0].Err
+		id, err = r[0].Receipt.ID, r[0].Err
+	} else {
+		id, err = a.publishOne(ctx, m)
 	}
-	return a.publishOne(ctx, m)
+	if err == nil {
+		a.logPublished(ctx, m, id)
+	}
+	return id, err
 }
 
 // PublishMessages is PublishMessage for many, in as few calls as the broker allows; the results come in order,
 // one each. Without a [transport.BatchPublisher] they are published one after the other, and one that fails fails
 // those that follow it under its ordering key.
-func (a *App) PublishMessages(ctx context.Context, ms []*transport.Message) []Result {
+func (a *App) PublishMessages(ctx context.Context, ms []*transport.Message) (results []Result) {
 	if len(ms) == 0 {
 		return nil
 	}
 	if chain := a.table.Load().publish; chain != nil {
-		return throughPublish(ctx, chain, ms)
+		results = throughPublish(ctx, chain, ms)
+	} else {
+		results = a.publishAll(ctx, ms)
 	}
-	return a.publishAll(ctx, ms)
+	if a.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
+		for i, r := range results {
+			if r.Err == nil {
+				a.logPublished(ctx, ms[i], r.Receipt.ID)
+			}
+		}
+	}
+	return results
 }
 
 // throughPublish gives middleware messages of its own, and holds it to its contract of one result for each.
@@ -195,7 +210,7 @@ func (a *App) plan(t reflect.Type) (*payload.Plan, error) {
 // Carried returns the propagated headers of ctx, under their names as Config.PropagatedHeaders spells them: what a
 // message takes along. nil without any.
 func (a *App) Carried(ctx context.Context) map[string]string {
-	picked := a.pick(carriedBy(ctx))
+	picked := a.carriedBy(ctx)
 	if picked == nil {
 		return nil
 	}

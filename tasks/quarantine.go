@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -89,10 +88,7 @@ func (r *run) quarantine(v verdict) verdict {
 	if r.app.cfg.Quarantine == nil {
 		return v
 	}
-	m, kind, key := r.metadata(), r.route.spec.Kind, "task"
-	if r.isMessage() {
-		key = "subscriber"
-	}
+	m, kind := r.metadata(), r.route.spec.Kind
 	if r.route.nameless {
 		kind = ""
 	}
@@ -100,8 +96,7 @@ func (r *run) quarantine(v verdict) verdict {
 		Name: r.route.spec.Name, Kind: kind, ID: m.ID, Queue: m.Queue, Attempt: m.Attempt, Reason: v.err,
 	}, r.delivery)
 	if err != nil { // its text is for the log alone: v's may be answered
-		r.app.cfg.Logger.LogAttrs(r.after(), slog.LevelError, "tasks: not quarantined",
-			slog.String(key, r.route.spec.Name), slog.String("id", m.ID), slog.Any("error", err))
+		v.beside = &beside{quarantine: err}
 		return v
 	}
 	v.outcome = OutcomeQuarantined
@@ -113,7 +108,7 @@ func (r *run) quarantineIfLast(v verdict) verdict {
 	defer cancel()
 	last, err := r.metadata().LastAttempt(ctx)
 	if err != nil {
-		r.app.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "tasks: whether this was the last attempt is not known, so it is not quarantined", slog.Any("error", err))
+		v.beside = &beside{lastAttempt: err}
 		return v
 	}
 	if !last {
@@ -122,6 +117,7 @@ func (r *run) quarantineIfLast(v verdict) verdict {
 	end := v
 	end.err = fmt.Errorf("out of attempts: %w", v.err)
 	if end = r.quarantine(end); end.outcome != OutcomeQuarantined {
+		v.beside = end.beside
 		return v
 	}
 	return end
@@ -132,22 +128,22 @@ func (a *App) exhausted(ctx context.Context, rt *route, d *transport.Delivery) (
 	if rt == nil {
 		rt = a.nameless(d.URL)
 	}
-	r := &run{Context: ctx, app: a, route: rt, delivery: d, source: inProcess}
+	r := a.newRun(ctx, rt, d, inProcess, time.Since(a.made))
 	v := verdict{outcome: OutcomeFailed, err: fmt.Errorf("out of attempts, the last answered with %d", d.PreviousResponse)}
 	if d.LastErr != nil {
 		v.err = fmt.Errorf("out of attempts: %w", d.LastErr)
 	}
 	v = r.quarantine(v)
-	r.log(v)
+	r.log(&v)
 	return v.outcome.status(), 0, v.err
 }
 
 // unknown answers a delivery that names no definition.
 func (a *App) unknown(ctx context.Context, d *transport.Delivery, src source) (int, time.Duration, error) {
 	rt := a.nameless(d.URL)
-	r := &run{Context: ctx, app: a, route: rt, delivery: d, source: src}
+	r := a.newRun(ctx, rt, d, src, time.Since(a.made))
 	v := r.quarantine(verdict{outcome: OutcomeRejected, err: fmt.Errorf("no %s is registered", describe(rt.spec))})
-	r.log(v)
+	r.log(&v)
 	if v.outcome == OutcomeQuarantined {
 		return http.StatusAccepted, 0, v.err
 	}

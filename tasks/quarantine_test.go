@@ -129,12 +129,14 @@ func TestQuarantine_MissingOrBroken_LeavesItToTheQueue(t *testing.T) {
 					if got.code != c.code || strings.Contains(got.error, dlvSecret) {
 						t.Errorf("answered %d with %s, want %d", got.code, got.error, c.code)
 					}
-					var told bool
-					for _, r := range log.taken() {
-						told = told || r.message == "tasks: not quarantined" && r.level == slog.LevelError && r.attrs["error"] != ""
+					records := log.taken()
+					if len(records) != 1 {
+						t.Fatalf("logged %+v, want one record", records)
 					}
+					r := records[0]
+					told := r.level == slog.LevelError && r.attrs["quarantine_error"] != ""
 					if want := c.quarantine && quarantine != nil; told != want {
-						t.Errorf("told that it was not quarantined: %t, want %t", told, want)
+						t.Errorf("told that it was not quarantined: %t, want %t: %+v", told, want, r)
 					}
 				})
 			})

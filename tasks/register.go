@@ -112,6 +112,14 @@ func (a *App) check(d Definition, s Spec) (errs []error) {
 			errs = append(errs, fmt.Errorf("payload: %w", err))
 		}
 	}
+	for _, u := range def.upgrades {
+		if u.plan == nil { // told already
+			continue
+		}
+		if err := a.validator.Check(u.plan); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", u, err))
+		}
+	}
 	if err := transport.CheckHeader(def.baseHeader(a.cfg.Codec)); err != nil {
 		errs = append(errs, fmt.Errorf("headers: %w", err))
 	}
@@ -155,5 +163,5 @@ func describe(s Spec) string {
 	if s.Name == "" && s.Payload != nil {
 		return fmt.Sprintf("%s of %s", s.Kind, s.Payload)
 	}
-	return fmt.Sprintf("%s %q", s.Kind, s.Name)
+	return fmt.Sprintf("%s %.200q", s.Kind, s.Name) // a name may be a path that somebody has asked for
 }

@@ -3,12 +3,12 @@ package tasks
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"github.com/typedtasks/typedtasks/internal/aftermath"
+	"github.com/typedtasks/typedtasks/internal/seen"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -31,20 +31,39 @@ type run struct {
 	app      *App
 	route    *route
 	delivery *transport.Delivery
+	began    time.Duration // since the App was made
+	payload  *any          // nil unless payloads are logged
+	told     atomic.Bool   // that some headers stay behind
 	source   source
 	wrapped  bool // of a message: the delivery's body is its wrapped push
-	then     atomic.Pointer[context.Context]
+	then     atomic.Pointer[aftermathOf]
+}
+
+// aftermathOf is what middleware said of a run.
+type aftermathOf struct {
+	context.Context
+	span aftermath.Span
 }
 
 // Adopt implements aftermath.Adopter.
-func (r *run) Adopt(ctx context.Context) { r.then.Store(&ctx) }
+func (r *run) Adopt(ctx context.Context, s aftermath.Span) { r.then.Store(&aftermathOf{ctx, s}) }
 
 // after is the context of what comes of the run once its function has returned.
 func (r *run) after() context.Context {
-	if ctx := r.then.Load(); ctx != nil {
-		return *ctx
+	if then := r.then.Load(); then != nil {
+		return then.Context
 	}
 	return r
+}
+
+func (a *App) newRun(ctx context.Context, rt *route, d *transport.Delivery, src source, began time.Duration) *run {
+	r := new(run)
+	r.begin(ctx, a, rt, d, src, began)
+	return r
+}
+
+func (r *run) begin(ctx context.Context, a *App, rt *route, d *transport.Delivery, src source, began time.Duration) {
+	r.Context, r.app, r.route, r.delivery, r.source, r.began = ctx, a, rt, d, src, began
 }
 
 // Value answers for what the run itself carries.
@@ -57,7 +76,16 @@ func (r *run) Value(key any) any {
 	case aftermath.Key:
 		return r
 	case headersKey:
-		return freshHeader(r.app.pick(r.delivery.Header))
+		picked, left := r.app.pick(r.delivery.Header)
+		if left != nil && !r.told.Swap(true) {
+			r.app.leaveBehind(r.Context, left)
+		}
+		return freshHeader(picked)
+	case seen.Key:
+		if r.app.cfg.LogPayloads {
+			return seen.Func(r.see)
+		}
+		return nil
 	}
 	return r.Context.Value(key)
 }
@@ -65,26 +93,21 @@ func (r *run) Value(key any) any {
 type runKey struct{}
 
 // deliver is the one pipeline: whatever way a delivery comes, this decides what becomes of it.
-func (a *App) deliver(ctx context.Context, rt *route, d *transport.Delivery, src source) verdict {
-	r := &run{Context: ctx, app: a, route: rt, delivery: d, source: src}
-	v := r.execute()
-	if v.outcome == OutcomeExecuted {
-		return v
-	}
+func (r *run) deliver() verdict {
+	v, src := r.execute(), r.source
 	switch {
+	case v.outcome == OutcomeExecuted:
+		r.log(&v)
+		return v
 	case (v.outcome == OutcomeSnoozed || v.outcome == OutcomeEnqueued) && !src.inCaller():
-		if v = r.snooze(v); v.outcome == OutcomeEnqueued {
-			return v // that is no news: the task will tell
-		}
+		v = r.snooze(v)
 	case v.outcome == OutcomeRejected && !src.inCaller() && !v.misdirected: // the caller has the error: nothing is lost
 		v = r.quarantine(v)
 	}
-	if (v.outcome == OutcomeFailed || v.outcome == OutcomeRetryLater) && r.unannounced() && a.cfg.Quarantine != nil && !r.isMessage() {
+	if (v.outcome == OutcomeFailed || v.outcome == OutcomeRetryLater) && r.unannounced() && r.app.cfg.Quarantine != nil && !r.isMessage() {
 		v = r.quarantineIfLast(v)
 	}
-	if !src.inCaller() || v.stack != nil { // the caller has the error, but not the stack
-		r.log(v)
-	}
+	r.log(&v)
 	return v
 }
 
@@ -101,7 +124,7 @@ func (r *run) execute() (v verdict) {
 		if p := recover(); p != nil {
 			v = verdict{outcome: OutcomeFailed, err: &panicError{p}, stack: debug.Stack()}
 		} else if !returned {
-			r.log(verdict{outcome: OutcomeFailed, err: errGoexit, stack: debug.Stack()})
+			r.log(&verdict{outcome: OutcomeFailed, err: errGoexit, stack: debug.Stack()})
 		}
 	}()
 	if err := r.open(); err != nil {
@@ -157,42 +180,4 @@ func (v verdict) retryAfter() time.Duration {
 		return v.after
 	}
 	return 0
-}
-
-// log tells what is worth telling; what was executed is not.
-func (r *run) log(v verdict) {
-	level := slog.LevelWarn // what the queue tries again
-	switch {
-	case v.outcome == OutcomeSnoozed, v.outcome == OutcomeDiscarded:
-		level = slog.LevelInfo
-	case v.outcome == OutcomeQuarantined, v.stack != nil, r.delivery.Exhausted:
-		level = slog.LevelError
-	}
-	log := r.app.cfg.Logger
-	ctx := r.after()
-	if !log.Enabled(ctx, level) {
-		return
-	}
-	m := r.metadata()
-	attrs := make([]slog.Attr, 0, 8)
-	what := "task"
-	if r.isMessage() {
-		what = "message"
-		attrs = append(attrs, slog.String("subscriber", r.route.spec.Name), slog.String("id", m.ID), slog.Int("attempt", m.Attempt))
-		if d := r.delivery; d.Message != nil {
-			attrs = append(attrs, slog.String("subscription", d.Message.Subscription))
-		}
-	} else {
-		attrs = append(attrs, slog.String("task", r.route.spec.Name), slog.String("id", m.ID), slog.String("queue", m.Queue), slog.Int("attempt", m.Attempt))
-	}
-	if m.SchedulerJob != "" {
-		attrs = append(attrs, slog.String("job", m.SchedulerJob))
-	}
-	if v.err != nil {
-		attrs = append(attrs, slog.Any("error", v.err))
-	}
-	if v.stack != nil {
-		attrs = append(attrs, slog.String("stack", string(v.stack)))
-	}
-	log.LogAttrs(ctx, level, what+" "+string(v.outcome), attrs...)
 }

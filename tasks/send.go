@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/typedtasks/typedtasks/backoff"
@@ -10,22 +11,39 @@ import (
 )
 
 // send enqueues one task.
-func (o *order) send(ctx context.Context, t *transport.Task) (Receipt, error) {
+func (o *order) send(ctx context.Context, t *transport.Task) (r Receipt, err error) {
 	if chain := o.app.table.Load().enqueue; chain != nil {
 		c := o.in(ctx)
 		c.one[0] = t
-		r := throughChain(c, chain, c.one[:])
-		return r[0].Receipt, r[0].Err
+		c.order.own = ownHeadersOf(c.one[:])
+		rs := throughChain(c, chain, c.one[:])
+		r, err = rs[0].Receipt, rs[0].Err
+	} else {
+		r, err = o.sendOne(ctx, t)
 	}
-	return o.sendOne(ctx, t)
+	if err == nil {
+		o.logEnqueued(ctx, t, r)
+	}
+	return r, err
 }
 
 // sendMany enqueues many, with one result each.
-func (o *order) sendMany(ctx context.Context, ts []*transport.Task) []Result {
+func (o *order) sendMany(ctx context.Context, ts []*transport.Task) (results []Result) {
 	if chain := o.app.table.Load().enqueue; chain != nil {
-		return throughChain(o.in(ctx), chain, ts)
+		c := o.in(ctx)
+		c.order.own = ownHeadersOf(ts)
+		results = throughChain(c, chain, ts)
+	} else {
+		results = o.sendBatch(ctx, ts)
 	}
-	return o.sendBatch(ctx, ts)
+	if o.app.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
+		for i, r := range results {
+			if r.Err == nil {
+				o.logEnqueued(ctx, ts[i], r.Receipt)
+			}
+		}
+	}
+	return results
 }
 
 // sendAll is the innermost EnqueueFunc: middleware has no part in an order, so that comes by the context.
@@ -33,12 +51,36 @@ func (a *App) sendAll(ctx context.Context, ts []*transport.Task) []Result {
 	o, _ := ctx.Value(orderKey{}).(*order)
 	if o == nil { // middleware made a context of its own
 		o = a.plainOrder()
+		o.noteless = true
 	}
+	results := make([]Result, len(ts))
 	if len(ts) == 1 {
-		r, err := o.sendOne(ctx, ts[0])
-		return []Result{{Receipt: r, Err: err}}
+		if results[0].Err = o.checkAdded(ts[0]); results[0].Err == nil {
+			results[0].Receipt, results[0].Err = o.sendOne(ctx, ts[0])
+		}
+		return results
 	}
-	return o.sendBatch(ctx, ts)
+	sound := make([]*transport.Task, 0, len(ts))
+	for i, t := range ts {
+		if results[i].Err = o.checkAdded(t); results[i].Err == nil {
+			sound = append(sound, t)
+		}
+	}
+	if len(sound) == 0 {
+		return results
+	}
+	return fillIn(results, o.sendBatch(ctx, sound))
+}
+
+// fillIn puts what was sent where nothing has failed before.
+func fillIn(results, sent []Result) []Result {
+	next := 0
+	for i := range results {
+		if results[i].Err == nil {
+			results[i], next = sent[next], next+1
+		}
+	}
+	return results
 }
 
 // plainOrder is for tasks that come from no call of Enqueue.
@@ -267,8 +309,9 @@ func (o *order) holds(ctx context.Context, t *transport.Task, r Receipt) bool {
 
 // sendAnew enqueues a task that stands on its own: a snoozed one. An id that is taken means that it was
 // enqueued before and the answer was lost.
-func (a *App) sendAnew(ctx context.Context, t *transport.Task) error {
+func (a *App) sendAnew(ctx context.Context, rt *route, t *transport.Task) error {
 	o := a.plainOrder()
+	o.route = rt
 	if err := o.check(t); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (r *run) snooze(v verdict) verdict {
 	case v.outcome == OutcomeEnqueued:
 		err = errors.New("only a message can become a task")
 	default:
-		err = r.app.sendAnew(ctx, r.snoozed(v.after))
+		err = r.app.sendAnew(ctx, r.route, r.snoozed(v.after))
 	}
 	if err != nil {
 		return verdict{outcome: OutcomeFailed, err: fmt.Errorf("%v: %w", v.err, err)}

@@ -120,7 +120,7 @@ func (t *ResultTask[T, R]) Run(ctx context.Context, p T) (R, error) {
 	result, err := t.definition().run(ctx, t.binding(), box(&p))
 	r, ok := result.(R)
 	if err == nil && !ok && result != nil {
-		err = fmt.Errorf("tasks: %s: the result is a %T, not a %T: middleware has replaced it", t.definition().name, result, r)
+		err = fmt.Errorf("tasks: %s: the result is a %T, not a %T: middleware has replaced it", t.definition().label(), result, r)
 	}
 	return r, err
 }
@@ -141,8 +141,8 @@ func box[T any](p *T) any {
 
 // unbox recovers the T that box erased.
 func unbox[T any](v any) T {
-	if isPointer[T]() {
-		return v.(T)
+	if p, ok := v.(*T); ok {
+		return *p
 	}
-	return *v.(*T)
+	return v.(T)
 }

@@ -46,6 +46,9 @@ func NewWith(t testing.TB, cfg tasks.Config, defs ...tasks.Definition) *Recorder
 	r.transport.name, r.transport.endpoint, r.transport.carried = r.nameOf, r.endpointOf, r.carried
 	cfg.Transport = r.transport
 	cfg.Logger = slog.New(witness{logTo(t, cfg.Logger)})
+	if cfg.Authenticator == nil { // nobody but the test delivers
+		cfg.Authenticator = tasks.TrustNetwork()
+	}
 	app, err := tasks.NewApp(cfg)
 	if err != nil {
 		t.Fatalf("tasktest: %v", err)
@@ -59,13 +62,13 @@ func NewWith(t testing.TB, cfg tasks.Config, defs ...tasks.Definition) *Recorder
 	return r
 }
 
-// logTo is where the App's log goes. The time is left out: it is not the recorder's, and differs at each run.
+// logTo is where the App's log goes. Times are left out: they are not the recorder's, and differ at each run.
 func logTo(t testing.TB, own *slog.Logger) slog.Handler {
 	if own != nil {
 		return own.Handler()
 	}
 	return slog.NewTextHandler(t.Output(), &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-		if len(groups) == 0 && a.Key == slog.TimeKey {
+		if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == "duration") {
 			return slog.Attr{}
 		}
 		return a

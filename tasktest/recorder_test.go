@@ -134,7 +134,7 @@ func TestNew_LogsToTheTest_WithoutTimes(t *testing.T) {
 	rec := tasktest.New(o, order)
 	enqueue(t, rec.Context(), order, Order{1}, tasks.WithID("o1"))
 	rec.Drain()
-	if got, want := o.String(), "level=INFO msg=\"task discarded\" task=Order id=o1 queue=tasks attempt=1 error=\"discarded: boom\"\n"; got != want {
+	if got, want := o.String(), "level=INFO msg=\"task discarded\" task=Order id=o1 queue=tasks attempt=1 outcome=discarded error=\"discarded: boom\"\n"; got != want {
 		t.Errorf("logged %q, want %q", got, want)
 	}
 }

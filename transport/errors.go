@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 )
 
@@ -144,7 +145,7 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Op)
 	if e.ID != "" {
-		b.WriteString(" task \"" + e.ID + "\"")
+		b.WriteString(" task " + strconv.Quote(e.ID))
 	}
 	if e.Queue != "" {
 		words := " queue"
@@ -154,7 +155,7 @@ func (e *Error) Error() string {
 		case e.ID != "" || e.Op == OpEnqueue || e.Op == OpGet || e.Op == OpDelete || e.Op == OpRun || e.Op == OpList:
 			words = " on" + words
 		}
-		b.WriteString(words + " \"" + e.Queue + "\"")
+		b.WriteString(words + " " + strconv.Quote(e.Queue))
 	}
 	if e.Resource != "" {
 		b.WriteString(" " + e.Resource)

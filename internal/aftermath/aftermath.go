@@ -9,11 +9,20 @@ import "context"
 type Key struct{}
 
 // Adopter is a run.
-type Adopter interface{ Adopt(ctx context.Context) }
+type Adopter interface {
+	Adopt(ctx context.Context, s Span)
+}
+
+// Span names a run's own, for its line in the log, in W3C Trace Context's terms. The zero value is none.
+type Span struct {
+	Trace   [16]byte
+	ID      [8]byte
+	Sampled bool
+}
 
 // Adopt makes ctx, derived from that of a run, the context of what comes of it. Without a run it does nothing.
-func Adopt(ctx context.Context) {
+func Adopt(ctx context.Context, s Span) {
 	if a, ok := ctx.Value(Key{}).(Adopter); ok {
-		a.Adopt(ctx)
+		a.Adopt(ctx, s)
 	}
 }

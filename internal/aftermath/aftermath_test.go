@@ -11,9 +11,10 @@ import (
 type run struct {
 	context.Context
 	adopted context.Context
+	span    aftermath.Span
 }
 
-func (r *run) Adopt(ctx context.Context) { r.adopted = ctx }
+func (r *run) Adopt(ctx context.Context, s aftermath.Span) { r.adopted, r.span = ctx, s }
 
 func (r *run) Value(key any) any {
 	if key == (aftermath.Key{}) {
@@ -27,8 +28,9 @@ func TestAdopt_TellsTheRun(t *testing.T) {
 	r := &run{Context: t.Context()}
 	inner, cancel := context.WithCancel(r)
 	defer cancel()
-	if aftermath.Adopt(inner); r.adopted != inner {
-		t.Errorf("adopted %v, want %v", r.adopted, inner)
+	span := aftermath.Span{Trace: [16]byte{1}, ID: [8]byte{2}, Sampled: true}
+	if aftermath.Adopt(inner, span); r.adopted != inner || r.span != span {
+		t.Errorf("adopted %v and %v, want %v and %v", r.adopted, r.span, inner, span)
 	}
-	aftermath.Adopt(t.Context()) // of no run: nothing happens
+	aftermath.Adopt(t.Context(), span) // of no run: nothing happens
 }

@@ -31,10 +31,17 @@ type armed struct {
 // WithDeadline returns a context that ends at d, or earlier with its parent. The caller must call Cancel when
 // the work is done: it frees what Done may have allocated.
 func WithDeadline(parent context.Context, d time.Time) *Context {
+	c := new(Context)
+	c.Begin(parent, d)
+	return c
+}
+
+// Begin makes a zero Context what WithDeadline returns, for one that is part of something else.
+func (c *Context) Begin(parent context.Context, d time.Time) {
 	if cur, ok := parent.Deadline(); ok && cur.Before(d) {
 		d = cur
 	}
-	return &Context{parent: parent, deadline: d}
+	c.parent, c.deadline = parent, d
 }
 
 // Cancel ends the context. Calling it again does nothing.

@@ -10,6 +10,8 @@ import (
 
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/typedtasks/typedtasks/internal/printable"
 )
 
 // DecodeError says that bytes are no payload of the type wanted. Its text names the place and what was wanted
@@ -99,7 +101,7 @@ func jsonPath(p jsontext.Pointer) string {
 			b.WriteString(token)
 		}
 	}
-	return printable(b.String())
+	return printable.Text(b.String())
 }
 
 func typeName(t reflect.Type) string {

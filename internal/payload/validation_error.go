@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/go-playground/validator/v10"
+
+	"github.com/typedtasks/typedtasks/internal/printable"
 )
 
 // ErrNil matches the [*ValidationError] of a payload that is a nil pointer.
@@ -111,21 +112,9 @@ func newValidationError(root string, err error) *ValidationError {
 		if strings.Contains(f.Tag(), "|") { // alternatives come with theirs
 			param = ""
 		}
-		e.Fields = append(e.Fields, FieldError{Field: printable(path), Rule: f.Tag(), Param: param})
+		e.Fields = append(e.Fields, FieldError{Field: printable.Text(path), Rule: f.Tag(), Param: param})
 	}
 	// The validator walks maps in random order.
 	slices.SortStableFunc(e.Fields, func(a, b FieldError) int { return strings.Compare(a.Field, b.Field) })
 	return e
-}
-
-// printable keeps keys of maps, which are part of paths, from breaking lines and filling logs.
-func printable(path string) string {
-	const most = 200
-	if len(path) > most {
-		path = strings.ToValidUTF8(path[:most], "") + "..."
-	}
-	if strings.ContainsFunc(path, func(r rune) bool { return !strconv.IsPrint(r) }) {
-		return strconv.Quote(path)
-	}
-	return path
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/go-playground/validator/v10"
+
+	"github.com/typedtasks/typedtasks/internal/printable"
 )
 
 // Validator holds the rules that payloads are validated by. It is safe for concurrent use.
@@ -119,7 +121,7 @@ func (v *Validator) methods(p *Plan, val reflect.Value) (err error) {
 	var failed elementErrors
 	for key, elem := range val.Seq2() {
 		if err := validateElement(elem); err != nil {
-			failed = append(failed, fmt.Errorf("[%s]: %w", printable(fmt.Sprint(key)), err))
+			failed = append(failed, fmt.Errorf("[%s]: %w", printable.Text(fmt.Sprint(key)), err))
 		}
 	}
 	if failed != nil {

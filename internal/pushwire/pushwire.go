@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/textproto"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/typedtasks/typedtasks/internal/headers"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -140,7 +142,7 @@ func Body(m *transport.Message) []byte {
 }
 
 // Header is what an unwrapped push with metadata says beside the data. What would split a header, or is no
-// header's name, is left out: HTTP cannot carry it. So is an attribute by the name of metadata.
+// header's name, is left out: HTTP cannot carry it. So is an attribute by a reserved name, metadata's among them.
 func Header(m *transport.Message) http.Header {
 	h := http.Header{}
 	set := func(name, value string) {
@@ -149,7 +151,7 @@ func Header(m *transport.Message) http.Header {
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(m.Attributes)) { // in order: HTTP folds the case of names
-		if !strings.HasPrefix(strings.ToLower(k), "x-goog-pubsub-") {
+		if !headers.Reserved(textproto.CanonicalMIMEHeaderKey(k)) {
 			set(k, m.Attributes[k])
 		}
 	}

@@ -180,6 +180,8 @@ func TestHeader_LeavesOutWhatHTTPCannotCarry(t *testing.T) {
 	h := pushwire.Header(&transport.Message{ID: "11", OrderingKey: "a\r\nEvil: 1", Attributes: map[string]string{
 		"a b": "1", "": "1", "new\nline": "1", "value": "a\nb", "binary": "\xff", "é": "1",
 		"Case": "first", "case": "last", "x-goog-pubsub-ordering-key": "forged", "X-Goog-Pubsub-Message-Id": "forged",
+		"authorization": "Bearer forged", "HOST": "evil", "Content-Length": "1", "content-encoding": "gzip", "Transfer-Encoding": "chunked", "Connection": "close",
+		"X-CloudTasks-QueueName": "forged", "x_cloudtasks_taskname": "forged", "X-CloudScheduler": "true", "Typedtasks-Id": "forged", "X-AppEngine-User": "forged", "x-google-x": "forged",
 	}})
 	want := http.Header{"X-Goog-Pubsub-Message-Id": {"11"}, "Case": {"last"}}
 	if !reflect.DeepEqual(h, want) {

@@ -10,23 +10,20 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/typedtasks/typedtasks/internal/headers"
 	"github.com/typedtasks/typedtasks/internal/origin"
 	"github.com/typedtasks/typedtasks/internal/pushwire"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
-// headers carry a context in those of a task, or of a request.
-type headers http.Header
-
-// headerCopy carries traceparent once more, where a task comes back over HTTP: Cloud Run's front end, for one, has a span
-// of its own, puts it into traceparent, and mostly does not report it.
-const headerCopy = "Typedtasks-Traceparent"
+// headerCarrier carries a context in the headers of a task, or of a request.
+type headerCarrier http.Header
 
 // Get implements propagation.TextMapCarrier.
-func (h headers) Get(key string) string {
+func (h headerCarrier) Get(key string) string {
 	vs := h[canonical(key)]
-	if key == "traceparent" && len(h[headerCopy]) > 0 {
-		vs = h[headerCopy]
+	if key == "traceparent" && len(h[headers.Traceparent]) > 0 {
+		vs = h[headers.Traceparent]
 	}
 	if len(vs) > 0 {
 		return vs[0]
@@ -35,10 +32,10 @@ func (h headers) Get(key string) string {
 }
 
 // Set implements propagation.TextMapCarrier.
-func (h headers) Set(key, value string) { h[canonical(key)] = []string{value} }
+func (h headerCarrier) Set(key, value string) { h[canonical(key)] = []string{value} }
 
 // Keys implements propagation.TextMapCarrier.
-func (h headers) Keys() []string { return slices.Collect(maps.Keys(h)) }
+func (h headerCarrier) Keys() []string { return slices.Collect(maps.Keys(h)) }
 
 // canonical spares the common names an allocation.
 func canonical(key string) string {
@@ -72,7 +69,7 @@ func (in *instrumentation) carrier(d *transport.Delivery) propagation.TextMapCar
 			}
 		}
 	}
-	return headers(d.Header)
+	return headerCarrier(d.Header)
 }
 
 // collect gathers the propagator's fields.
@@ -101,10 +98,10 @@ func (in *instrumentation) attachTask(ctx context.Context, t *transport.Task) {
 	for _, field := range in.fields {
 		delete(t.Header, canonical(field))
 	}
-	delete(t.Header, headerCopy)
-	in.propagator.Inject(ctx, headers(t.Header))
+	delete(t.Header, headers.Traceparent)
+	in.propagator.Inject(ctx, headerCarrier(t.Header))
 	if vs := t.Header["Traceparent"]; len(vs) > 0 && in.taskSystem != systemLocal {
-		t.Header[headerCopy] = []string{vs[0]}
+		t.Header[headers.Traceparent] = []string{vs[0]}
 	}
 	if large && t.Size() > transport.MaxTaskSize { // better untraced than refused
 		t.Header = before

@@ -41,7 +41,7 @@ func (b taskBatch) parent(ctx context.Context, i int) context.Context {
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
 	}
-	return b.in.propagator.Extract(ctx, headers(b.tasks[i].Header))
+	return b.in.propagator.Extract(ctx, headerCarrier(b.tasks[i].Header))
 }
 
 func (b taskBatch) attach(ctx context.Context, i int) { b.in.attachTask(ctx, b.tasks[i]) }
@@ -86,7 +86,7 @@ func (b *messageBatch) parent(ctx context.Context, _ int) context.Context {
 		return ctx
 	}
 	if b.under == nil { // the same for all
-		b.under = b.in.propagator.Extract(ctx, headers(tasks.HeadersFrom(ctx)))
+		b.under = b.in.propagator.Extract(ctx, headerCarrier(tasks.HeadersFrom(ctx)))
 	}
 	return b.under
 }

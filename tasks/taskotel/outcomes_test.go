@@ -147,14 +147,15 @@ func TestOutcome_IsLoggedUnderTheSpan(t *testing.T) {
 	t.Parallel()
 	spans, h := tracing(t), &spanHandler{}
 	task := tasks.New(func(context.Context, order) error { return errDown }, tasks.WithName("charge"))
-	app := newApp(t, tasks.Config{Transport: nowhere{}, Endpoint: "https://shop.example.com", Logger: slog.New(h),
+	app := newApp(t, tasks.Config{Transport: nowhere{}, Endpoint: "https://shop.example.com", Logger: slog.New(h), CloudLoggingProject: "p",
 		Quarantine: func(context.Context, tasks.Quarantined) error { return errors.New("full") }}, spans, task)
 	app.ServeHTTP(httptest.NewRecorder(), tasktest.Request(t, task, order{1}))
 	app.ServeHTTP(httptest.NewRecorder(), tasktest.Request(t, task, order{0})) // rejected, and not quarantined
 	got := spans.GetSpans()
-	want := []string{"task failed " + got[0].SpanContext.SpanID().String(), "tasks: not quarantined " + got[1].SpanContext.SpanID().String(), "task rejected " + got[1].SpanContext.SpanID().String()}
 	logged := strings.Join(h.lines, "\n")
-	for _, line := range want {
+	for i, message := range []string{"task failed", "task rejected"} {
+		sc := got[i].SpanContext
+		line := fmt.Sprintf("%s %s projects/p/traces/%s %s true", message, sc.SpanID(), sc.TraceID(), sc.SpanID())
 		if !strings.Contains(logged, line) {
 			t.Errorf("logged\n%s\nwant\n%s", logged, line)
 		}

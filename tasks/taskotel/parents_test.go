@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"go.opentelemetry.io/otel/baggage"
@@ -21,7 +22,7 @@ import (
 	"github.com/typedtasks/typedtasks/tasktest"
 )
 
-// spanHandler is a slog.Handler that notes each message with the span of its context.
+// spanHandler is a slog.Handler that notes each message with the span of its context, and the trace and span it names.
 type spanHandler struct {
 	slog.Handler
 	lines []string
@@ -29,7 +30,14 @@ type spanHandler struct {
 
 func (h *spanHandler) Enabled(context.Context, slog.Level) bool { return true }
 func (h *spanHandler) Handle(ctx context.Context, r slog.Record) error {
-	h.lines = append(h.lines, r.Message+" "+trace.SpanContextFromContext(ctx).SpanID().String())
+	line := r.Message + " " + trace.SpanContextFromContext(ctx).SpanID().String()
+	r.Attrs(func(a slog.Attr) bool {
+		if strings.HasPrefix(a.Key, "logging.googleapis.com/") {
+			line += " " + a.Value.String()
+		}
+		return true
+	})
+	h.lines = append(h.lines, line)
 	return nil
 }
 

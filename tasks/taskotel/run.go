@@ -87,7 +87,8 @@ func (r *attempt) begin(ctx context.Context) context.Context {
 	if r.span.SpanContext().Equal(trace.SpanContextFromContext(outside)) {
 		return ctx // of a tracer that does nothing
 	}
-	aftermath.Adopt(ctx)
+	sc := r.span.SpanContext()
+	aftermath.Adopt(ctx, aftermath.Span{Trace: sc.TraceID(), ID: sc.SpanID(), Sampled: sc.IsSampled()})
 	if r.span.IsRecording() {
 		r.span.SetAttributes(r.details()...)
 	}

@@ -30,7 +30,8 @@ func run(ctx context.Context) error {
 	defer t.Close()
 	app, err := tasks.NewApp(tasks.Config{
 		Name: "shop", Queue: "mail", Endpoint: "https://shop.example.com/_tasks", Transport: t,
-		Quarantine: func(context.Context, tasks.Quarantined) error { return nil },
+		Quarantine:    func(context.Context, tasks.Quarantined) error { return nil },
+		Authenticator: tasks.TrustNetwork(),
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,53 @@
+package pubsub_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"testing"
+
+	"github.com/typedtasks/typedtasks/pubsub"
+	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// logCard redacts itself.
+type logCard struct {
+	Number string `json:"number" validate:"required"`
+}
+
+func (logCard) LogValue() slog.Value { return slog.StringValue("a card") }
+
+func TestLog_PayloadsOfMessages_OnlyWhenAsked(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		asked   bool
+		sub     tasks.Definition
+		data    string
+		outcome string
+		payload any
+	}{
+		{false, pubsub.NewSubscriber(evNothing[logCard]), `{"number": "4111"}`, "executed", nil},
+		{true, pubsub.NewSubscriber(evNothing[logCard]), `{"number": "4111"}`, "executed", "a card"},
+		{true, pubsub.NewSubscriber(evNothing[*logCard]), `{"number": "4111"}`, "executed", "a card"},
+		{true, pubsub.NewSubscriber(evNothing[logCard], pubsub.ViaTasks()), `{"number": "4111"}`, "enqueued", "a card"},
+		{true, pubsub.NewSubscriber(evNothing[evOrder], pubsub.Topic("orders")), `{"id": 7, "_http_headers": {"a": "b"}, "secret": 1}`, "executed", `{"id":7}`},
+		{true, pubsub.NewSubscriber(evNothing[logCard]), `{}`, "rejected", nil},
+	} {
+		var b bytes.Buffer
+		app := evApp(t, tasks.Config{LogPayloads: c.asked, Logger: slog.New(slog.NewJSONHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}))}, c.sub)
+		b.Reset()
+		_ = app.Deliver(context.Background(), c.sub, &transport.Message{ID: "1", Data: []byte(c.data)})
+		var last map[string]any
+		for line := range bytes.Lines(b.Bytes()) {
+			last = nil
+			if err := json.Unmarshal(line, &last); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if last["outcome"] != c.outcome || last["payload"] != c.payload {
+			t.Errorf("%s: logged %v, want %s with %v", c.data, last, c.outcome, c.payload)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package tasks
+
+import (
+	"context"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/typedtasks/typedtasks/internal/aftermath"
+	"github.com/typedtasks/typedtasks/internal/printable"
+	"github.com/typedtasks/typedtasks/transport"
+)
+
+// log writes the one line of a delivery's outcome. What came from outside is escaped where it does not print.
+func (r *run) log(v *verdict) {
+	level, log := r.level(v), r.app.cfg.Logger
+	ctx := r.after()
+	if !log.Enabled(ctx, level) {
+		return
+	}
+	m := r.metadata()
+	attrs := make([]slog.Attr, 0, 16)
+	what := "task"
+	if r.isMessage() {
+		what = "message"
+		attrs = append(attrs, slog.String("subscriber", printable.Text(r.route.spec.Name)), slog.String("id", printable.Text(m.ID)), slog.Int("attempt", m.Attempt))
+		if d := r.delivery; d.Message != nil {
+			attrs = append(attrs, slog.String("subscription", printable.Text(d.Message.Subscription)))
+		}
+	} else {
+		attrs = append(attrs, slog.String("task", printable.Text(r.route.spec.Name)), slog.String("id", printable.Text(m.ID)),
+			slog.String("queue", printable.Text(m.Queue)), slog.Int("attempt", m.Attempt))
+	}
+	attrs = append(attrs, slog.String("outcome", string(v.outcome)), slog.Duration("duration", time.Since(r.app.made)-r.began))
+	if m.SchedulerJob != "" {
+		attrs = append(attrs, slog.String("job", printable.Text(m.SchedulerJob)))
+	}
+	if v.err != nil && v.outcome != OutcomeEnqueued { // which is what was asked for
+		attrs = append(attrs, slog.Any("error", v.err))
+	}
+	if v.beside != nil && v.beside.quarantine != nil {
+		attrs = append(attrs, slog.Any("quarantine_error", v.beside.quarantine))
+	}
+	if v.beside != nil && v.beside.lastAttempt != nil {
+		attrs = append(attrs, slog.Any("last_attempt_error", v.beside.lastAttempt))
+	}
+	attrs = r.app.appendTrace(attrs, r.trace())
+	if r.payload != nil {
+		attrs = append(attrs, slog.Attr{Key: "payload", Value: loggedPayload(*r.payload)})
+	}
+	if v.stack != nil {
+		attrs = append(attrs, slog.String("stack", string(v.stack)))
+	}
+	log.LogAttrs(ctx, level, what+" "+string(v.outcome), attrs...)
+}
+
+// level is the level of an outcome.
+func (r *run) level(v *verdict) slog.Level {
+	switch {
+	case v.stack != nil:
+		return slog.LevelError
+	case r.source.inCaller(): // the caller has the error, but not the stack
+		return slog.LevelDebug
+	case v.outcome == OutcomeQuarantined, v.beside != nil && v.beside.quarantine != nil, r.delivery.Exhausted:
+		return slog.LevelError
+	case v.outcome == OutcomeExecuted, v.outcome == OutcomeEnqueued: // that is no news: the task will tell
+		return slog.LevelDebug
+	case v.outcome == OutcomeSnoozed, v.outcome == OutcomeDiscarded:
+		return slog.LevelInfo
+	default:
+		return slog.LevelWarn // what the queue tries again
+	}
+}
+
+// trace is the span that middleware began for the run, or else the one that enqueued it.
+func (r *run) trace() traceparent {
+	if then := r.then.Load(); then != nil && then.span != (aftermath.Span{}) {
+		s := then.span
+		return traceparent{trace: hex.EncodeToString(s.Trace[:]), span: hex.EncodeToString(s.ID[:]), sampled: s.Sampled}
+	}
+	return traceOf(r.delivery.Header)
+}
+
+// see is a seen.Func.
+func (r *run) see(payload any) { r.payload = &payload }
+
+// logEnqueued tells of a task that was enqueued. An eager one has told of itself.
+func (o *order) logEnqueued(ctx context.Context, t *transport.Task, r Receipt) {
+	log := o.app.cfg.Logger
+	if !log.Enabled(ctx, slog.LevelDebug) || o.app.eager {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 10)
+	attrs = append(attrs, slog.String("task", o.name()), slog.String("id", printable.Text(r.ID)), slog.String("queue", printable.Text(r.Queue)))
+	if !r.ETA.IsZero() {
+		attrs = append(attrs, slog.Time("due", r.ETA))
+	}
+	if r.Duplicate {
+		attrs = append(attrs, slog.Bool("duplicate", true))
+	}
+	log.LogAttrs(ctx, slog.LevelDebug, "task enqueued", o.app.appendTrace(attrs, traceOf(t.Header))...)
+}
+
+// logPublished tells of a message that was published.
+func (a *App) logPublished(ctx context.Context, m *transport.Message, id string) {
+	if !a.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 6)
+	attrs = append(attrs, slog.String("topic", printable.Text(m.Topic)), slog.String("id", printable.Text(id)))
+	a.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "message published", a.appendTrace(attrs, traceOf(a.carriedBy(ctx)))...)
+}
+
+// appendTrace adds what names a trace.
+func (a *App) appendTrace(attrs []slog.Attr, t traceparent) []slog.Attr {
+	if t.trace == "" {
+		return attrs
+	}
+	if a.cfg.CloudLoggingProject == "" {
+		return append(attrs, slog.String("trace_id", t.trace))
+	}
+	return append(attrs,
+		slog.String("logging.googleapis.com/trace", "projects/"+a.cfg.CloudLoggingProject+"/traces/"+t.trace),
+		slog.String("logging.googleapis.com/spanId", t.span),
+		slog.Bool("logging.googleapis.com/trace_sampled", t.sampled))
+}
+
+const headerTraceparent = "Traceparent"
+
+// traceparent is what the header of W3C Trace Context that goes by this name says. The zero value is none.
+type traceparent struct {
+	trace, span string // in lower-case hex
+	sampled     bool
+}
+
+// traceOf reads 00-<trace>-<span>-<flags>, and of later versions what they have in common with it.
+func traceOf(h http.Header) traceparent {
+	s := first(h[headerTraceparent])
+	const length = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	if len(s) < length || len(s) > length && (s[:2] == "00" || s[length] != '-') || s[2] != '-' || s[35] != '-' || s[52] != '-' {
+		return traceparent{}
+	}
+	version, flags := s[:2], s[53:length]
+	t := traceparent{trace: s[3:35], span: s[36:52]}
+	if !isHex(version) || version == "ff" || !isHex(t.trace) || !isHex(t.span) || !isHex(flags) || strings.Trim(t.trace, "0") == "" || strings.Trim(t.span, "0") == "" {
+		return traceparent{}
+	}
+	t.sampled = strings.IndexByte("13579bdf", flags[1]) >= 0
+	return t
+}
+
+func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
+
+// isProject reports whether s is a project's id, or empty.
+func isProject(s string) bool {
+	return len(s) <= 100 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-:.") == ""
+}
