@@ -98,7 +98,8 @@ type Config struct {
 	Logger *slog.Logger
 
 	// LogPayloads puts the payload on the line of each delivery whose payload was decoded: what its LogValue method
-	// returns where it is a [slog.LogValuer], else its JSON; at most 4 KiB. Default: payloads are never logged.
+	// returns where it is a [slog.LogValuer], else its JSON, in which each LogValuer stands as it says; at most 4 KiB.
+	// Default: payloads are never logged.
 	LogPayloads bool
 
 	// CloudLoggingProject is the id of the Google Cloud project whose traces lines are joined to, by the fields that

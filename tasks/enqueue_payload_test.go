@@ -143,7 +143,7 @@ func TestEnqueue_InvalidPayload_OfAnyKind(t *testing.T) {
 	t.Run("nil pointer", enqInvalid(none, "nil", nil))
 	t.Run("nil behind a pointer", enqInvalid(&none, "nil", nil))
 	t.Run("slice", enqInvalid([]enqMail{{To: "a"}, {}}, "[1].to fails rule required", nil))
-	t.Run("map", enqInvalid(map[string]enqMail{"k": {}}, "[k].to fails rule required", nil))
+	t.Run("map", enqInvalid(map[string]enqMail{"k": {}}, "[...].to fails rule required", nil))
 	t.Run("Validate", enqInvalid(enqRange{2, 1}, "from is after to", errEnqOrder))
 	t.Run("Validate on a pointer receiver", enqInvalid(enqRangePointer{2, 1}, "from is after to", errEnqOrder))
 	t.Run("Validate of an element", enqInvalid([]enqRange{{1, 2}, {2, 1}}, "from is after to", errEnqOrder))

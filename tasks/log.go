@@ -49,7 +49,7 @@ func (r *run) log(v *verdict) {
 	}
 	attrs = r.app.appendTrace(attrs, r.trace())
 	if p := r.payload.Load(); p != nil {
-		attrs = append(attrs, slog.Attr{Key: "payload", Value: loggedPayload(*p)})
+		attrs = append(attrs, slog.Attr{Key: "payload", Value: r.app.loggedPayload(*p)})
 	}
 	if v.stack != nil {
 		attrs = append(attrs, slog.String("stack", string(v.stack)))

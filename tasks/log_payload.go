@@ -5,19 +5,23 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/typedtasks/typedtasks/internal/payload"
 	"github.com/typedtasks/typedtasks/internal/printable"
 )
 
-// maxLoggedPayload is the most bytes of a payload on a line of the log, more or less: names count, too, marks do not.
+// maxLoggedPayload is the most bytes of a payload on a line of the log, more or less.
 const maxLoggedPayload = 4 << 10
 
-// loggedPayload is a payload as the log may have it. What a payload's own method redacts stays redacted.
-func loggedPayload(v any) slog.Value {
+// loggedPayload is the payload that v points to as the log may have it: a [slog.LogValuer] as it says, any other as JSON
+// with what those in it say. The App knows which types need no look.
+func (a *App) loggedPayload(v any) slog.Value {
+	left := maxLoggedPayload
 	if _, ok := v.(slog.LogValuer); ok {
-		left := maxLoggedPayload
 		return bounded(slog.AnyValue(v).Resolve(), &left)
 	}
-	return slog.StringValue(cut(textOf(v), maxLoggedPayload))
+	p, err := a.pointed(v)
+	text, _ := textOf(v, err != nil || p.MayRedact(), left)
+	return slog.StringValue(text)
 }
 
 // bounded is v as far as left goes, which it lessens.
@@ -27,7 +31,7 @@ func bounded(v slog.Value, left *int) slog.Value {
 		group := v.Group()
 		kept := make([]slog.Attr, 0, len(group))
 		for i, a := range group {
-			if *left -= len(a.Key); *left <= 0 {
+			if *left -= len(a.Key) + 8; *left <= 0 {
 				kept = append(kept, slog.Int("...", len(group)-i))
 				break
 			}
@@ -39,9 +43,9 @@ func bounded(v slog.Value, left *int) slog.Value {
 		*left -= len(s)
 		return slog.StringValue(s)
 	case slog.KindAny: // a handler would write all of it
-		text := textOf(v.Any())
-		if len(text) > *left {
-			v = slog.StringValue(cut(text, max(*left, 0)))
+		text, plain := textOf(v.Any(), true, max(*left, 0))
+		if !plain {
+			v = slog.StringValue(text)
 		}
 		*left -= len(text)
 		return v
@@ -51,16 +55,24 @@ func bounded(v slog.Value, left *int) slog.Value {
 	}
 }
 
-// textOf is v on one line: its JSON, where it has any.
-func textOf(v any) string {
+// textOf is v on one line, cut off after most bytes: its JSON, if it has any. plain reports whether a handler may write v
+// itself. redact is whether there may be a slog.LogValuer in it.
+func textOf(v any, redact bool, most int) (text string, plain bool) {
+	if redact {
+		if text, ok := payload.Redacted(v, most); ok {
+			return text, false
+		}
+	}
 	if err, ok := v.(error); ok {
-		return printable.Escape(err.Error())
+		text = printable.Escape(err.Error())
+	} else {
+		data, err := encodeResult(v)
+		if err != nil { // the codec is not JSON's
+			return payload.Shown(v, most), false
+		}
+		text = string(data)
 	}
-	text, err := encodeResult(v)
-	if err != nil { // the codec is not JSON's
-		return printable.Escape(fmt.Sprintf("%+v", v))
-	}
-	return string(text)
+	return cut(text, most), len(text) <= most
 }
 
 // cut is s, or its first bytes and how many there were.

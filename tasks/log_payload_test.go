@@ -6,7 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +134,202 @@ func TestLog_Payload_IsBounded(t *testing.T) {
 	}
 }
 
+// logPIN redacts itself by the value's method, logKey by the pointer's.
+type (
+	logPIN    string
+	logKey    struct{ Bits string }
+	logKind   int
+	logOut    struct{ Cards []logCard }
+	logClosed struct {
+		Card   logCard
+		hidden logPIN
+	}
+	logOpen  struct{ V any }
+	logTwo   struct{ Card logCard }
+	logThree struct{ Card *logCard }
+	LogBase  struct {
+		PIN  logPIN `json:"pin"`
+		Note string `json:"note"`
+	}
+	logTree struct {
+		Kids []*logTree `json:"kids,omitempty"`
+		PIN  logPIN     `json:"pin,omitzero"`
+		Any  any        `json:"any,omitempty"`
+	}
+)
+
+func (logPIN) LogValue() slog.Value  { return slog.StringValue("<***>") }
+func (*logKey) LogValue() slog.Value { return slog.StringValue("(a key)") }
+func (o logOut) LogValue() slog.Value {
+	return slog.GroupValue(slog.Any("cards", o.Cards), slog.Any("", slog.GroupValue(slog.Int("n", len(o.Cards)))))
+}
+func (k logKind) MarshalText() ([]byte, error) { return []byte(strings.Repeat("i", int(k))), nil }
+func (c logClosed) MarshalJSON() ([]byte, error) {
+	return json.Marshal(c.Card.Number + string(c.hidden))
+}
+func (o logOpen) MarshalJSON() ([]byte, error)  { return json.Marshal([]any{o.V}) }
+func (o *logOpen) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &o.V) }
+
+// logPanic is silent about why.
+type logPanic string
+
+func (p logPanic) LogValue() slog.Value { panic(string(p)) }
+
+// logLoop says more of itself each time that it is asked.
+type logLoop struct{ Width int }
+
+func (l logLoop) LogValue() slog.Value {
+	if l.Width == 0 {
+		return slog.GroupValue(slog.Any("", l), slog.Any("", &l))
+	}
+	return slog.AnyValue(slices.Repeat([]any{map[string]any{"again": l}}, l.Width))
+}
+
+// logged runs a task of payload T in the caller, which a codec carries as it is, and returns the payload's attribute.
+func logged[T any](t *testing.T, v T) string {
+	t.Helper()
+	log := &dlvLog{least: slog.LevelDebug}
+	task := tasks.New(func(context.Context, T) error { return nil }, tasks.WithName("any"))
+	dlvApp(t, tasks.Config{Logger: slog.New(log), LogPayloads: true, Codec: logByHand{v}}, task)
+	if err := task.Run(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	rs := log.taken()
+	if len(rs) != 1 || rs[0].attrs["payload"] == "" || len(rs[0].attrs["payload"]) > 8<<10 {
+		t.Fatalf("%d lines, logged %d bytes: %.300s", len(rs), len(rs[0].attrs["payload"]), rs[0].attrs["payload"])
+	}
+	return rs[0].attrs["payload"]
+}
+
+// logByHand hands a payload over as it is, with what no codec of bytes could carry.
+type logByHand struct{ v any }
+
+func (logByHand) Name() string                { return "hand" }
+func (logByHand) Marshal(any) ([]byte, error) { return []byte("hand"), nil }
+func (h logByHand) Unmarshal(_ []byte, v any) error {
+	to, from := reflect.ValueOf(v).Elem(), reflect.ValueOf(h.v)
+	if from.IsValid() && from.Kind() == reflect.Pointer && from.Type() != to.Type() { // it is given what the pointer points to
+		from = from.Elem()
+	}
+	to.Set(from)
+	return nil
+}
+
+func TestLog_Payload_WhatIsInside_RedactsItself(t *testing.T) {
+	t.Parallel()
+	const secret = "4111"
+	card, pin, key := logCard{Number: secret, Owner: "ana"}, logPIN(secret), logKey{secret}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	const shown = `{"number":"****","owner":"ana"}`
+	for name, c := range map[string]struct{ got, want string }{
+		"in a field": {logged(t, struct {
+			ID    int       `json:"id"`
+			PIN   logPIN    `json:"pin"`
+			Key   logKey    `json:"key"`
+			Out   string    `json:"-"`
+			Empty string    `json:"empty,omitempty"`
+			Never time.Time `json:"never,omitzero"`
+			At    time.Time `json:"at"`
+			Sum   int64     `json:"sum,string"`
+			Bytes []byte    `json:"bytes"`
+			Text  string    `json:"text"`
+			Kind  logKind   `json:"kind"`
+			None  *logPIN   `json:"none"`
+			left  logPIN
+		}{7, pin, key, secret, "", time.Time{}, at, 8, []byte("hi"), "<b>", 3, nil, pin}),
+			`{"id":7,"pin":"\u003c***\u003e","key":"(a key)","at":"2026-01-02T03:04:05Z","sum":"8","bytes":"aGk=","text":"\u003cb\u003e","kind":"iii","none":null}`},
+		"in a pointer's field":    {logged(t, &logTwo{card}), `{"Card":` + shown + `}`},
+		"behind a pointer":        {logged(t, logThree{&card}), `{"Card":` + shown + `}`},
+		"behind pointers":         {logged(t, struct{ P **logKey }{new(&key)}), `{"P":"(a key)"}`},
+		"in elements":             {logged(t, []logCard{card, card}), `[` + shown + `,` + shown + `]`},
+		"in elements, by pointer": {logged(t, []logKey{key}), `["(a key)"]`},
+		"in an array":             {logged(t, [1][]logPIN{{pin}}), `[["\u003c***\u003e"]]`},
+		"in values of a map":      {logged(t, map[string]logCard{"b": card, "a": card}), `{"a":` + shown + `,"b":` + shown + `}`},
+		"in values, by pointer":   {logged(t, map[int]logKey{7: key}), `{"7":"(a key)"}`},
+		"in keys of a map":        {logged(t, map[logPIN]int{pin: 7}), `{"\u003c***\u003e":7}`},
+		"in keys, by pointer":     {logged(t, map[logKey]int{key: 7}), `{"(a key)":7}`},
+		"deep in keys":            {logged(t, map[struct{ P logPIN }]int{{pin}: 7}), `{"{\"P\":\"\\u003c***\\u003e\"}":7}`},
+		"with keys of text":       {logged(t, map[logKind]logPIN{2: pin}), `{"ii":"\u003c***\u003e"}`},
+		"in an interface":         {logged[any](t, card), shown},
+		"in a field's":            {logged(t, struct{ V any }{map[string]any{"a": []any{&card, 1}}}), `{"V":{"a":[` + shown + `,1]}}`},
+		"in an embedded struct":   {logged(t, struct{ LogBase }{LogBase{pin, "n"}}), `{"pin":"\u003c***\u003e","note":"n"}`},
+		"in an embedded pointer":  {logged(t, struct{ *LogBase }{&LogBase{pin, "n"}}), `{"pin":"\u003c***\u003e","note":"n"}`},
+		"no embedded pointer": {logged(t, struct {
+			*LogBase
+			PIN logPIN
+		}{nil, pin}), `{"PIN":"\u003c***\u003e"}`},
+		"embedded twice": {logged(t, struct {
+			logCard
+			logPIN
+			N int
+		}{card, pin, 7}), `{"logCard":"...","N":7}`},
+		"in what it says of itself": {logged(t, logOut{[]logCard{card}}), "[cards=[" + shown + "] =[n=1]]"},
+		"in what one inside says":   {logged(t, []logOut{{[]logCard{card}}}), `[{"cards":[` + shown + `],"n":1}]`},
+		"whose own method encodes":  {logged(t, []logClosed{{card, pin}}), `[{"Card":` + shown + `}]`},
+		"in an interface of such":   {logged(t, []logOpen{{card}}), `[{"V":` + shown + `}]`},
+		"none in an interface of such": {logged(t, struct {
+			O logOpen
+			P logPIN
+		}{logOpen{7}, pin}), `{"O":[7],"P":"\u003c***\u003e"}`},
+		"none in an interface": {logged(t, []any{1, "<", nil, map[string]any{}}), `[1,"\u003c",null,{}]`},
+		"beside keys of all kinds": {logged(t, map[any]any{pin: 1, uint8(7): 2, -7: 3, logKind(1): 4, 1.5: 5, struct{ left logPIN }{pin}: 6}),
+			`{"-7":3,"1.5":5,"7":2,"\u003c***\u003e":1,"i":4,"{}":6}`},
+		"beside what is no JSON": {logged(t, struct {
+			P logPIN
+			F float64
+			C chan int
+		}{pin, math.NaN(), nil}), `{"P":"\u003c***\u003e","F":"NaN","C":"(chan int)"}`},
+	} {
+		if strings.Contains(c.got, secret) {
+			t.Errorf("%s: %s gives the secret away", name, c.got)
+		}
+		if c.got != c.want {
+			t.Errorf("%s:\nlogged %s,\n  want %s", name, c.got, c.want)
+		}
+	}
+}
+
+func TestLog_Payload_WhatIsInside_IsBounded(t *testing.T) {
+	t.Parallel()
+	ring := &logTree{PIN: "4111"}
+	ring.Kids = []*logTree{ring}
+	self := map[string]any{"pin": logPIN("4111")}
+	self["self"] = self
+	bare := []any{nil}
+	bare[0] = bare
+	deep := &logTree{PIN: "4111"}
+	for range 9000 {
+		deep = &logTree{Kids: []*logTree{deep}}
+	}
+	for name, c := range map[string]struct{ got, start string }{
+		"long":               {logged(t, []any{logPIN(""), strings.Repeat("x", 1<<20)}), `["\u003c***\u003e","xxx`},
+		"many":               {logged(t, slices.Repeat([]logPIN{"4111"}, 1<<20)), `["\u003c***\u003e","\u003c`},
+		"many keys":          {logged(t, manyKeys(1<<17)), `{"\u003c***\u003e":0`},
+		"a pointer's cycle":  {logged(t, ring), `{"kids":[{"kids":[{"kids"`},
+		"a map's":            {logged(t, self), `{"pin":"\u003c***\u003e","self":{"pin":`},
+		"one of nothing":     {logged[any](t, bare), `[[[[`},
+		"deep":               {logged(t, deep), `{"kids":[{"kids":[{"kids"`},
+		"a loop of methods":  {logged(t, []logLoop{{1}}), `[[{"again":[{"again"`},
+		"one that grows":     {logged(t, []logLoop{{1000}}), `[[{"again":[{"again"`},
+		"one without a text": {logged(t, []logLoop{{}}), `[{`},
+		"a loop by itself":   {logged(t, logLoop{}), `[`},
+		"a panic":            {logged(t, []logPanic{"4111"}), `["\"LogValue panicked\\n`},
+	} {
+		if strings.Contains(c.got, "4111") || !strings.HasPrefix(c.got, c.start) {
+			t.Errorf("%s: logged %.200s, want %s...", name, c.got, c.start)
+		}
+	}
+}
+
+// manyKeys is a map that shows the same key n times.
+func manyKeys(n int) map[logPIN]int {
+	m := make(map[logPIN]int, n)
+	for i := range n {
+		m[logPIN("4111"+strconv.Itoa(i))] = 0
+	}
+	return m
+}
+
 // logCodec is not JSON's, and neither is what it carries.
 type logCodec struct{}
 
@@ -149,8 +349,8 @@ type logAny struct {
 func TestLog_Payload_ThatIsNoJSON_IsShownOnOneLine(t *testing.T) {
 	t.Parallel()
 	line := logLine[logAny](t, "x", tasks.Config{LogPayloads: true, Codec: logCodec{}})
-	if got, _ := line["payload"].(string); !strings.HasPrefix(got, `"&{V:0x`) || !strings.HasSuffix(got, `S:a\nb}"`) {
-		t.Errorf("logged %q", got)
+	if got, want := line["payload"], `{"V":"(chan int)","S":"a\nb"}`; got != want {
+		t.Errorf("logged %q, want %q", got, want)
 	}
 }
 

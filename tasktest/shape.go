@@ -17,7 +17,7 @@ import (
 // describe writes a definition as its golden file holds it.
 func describe(cfg tasks.Config, d tasks.Definition) string {
 	s := d.Spec()
-	w := &walk{out: map[string]shape{}}
+	w := &walk{out: map[string]shape{}, read: s.Kind != tasks.KindPublisher}
 	if s.Payload != nil {
 		w.value("", s.Payload, "", nil)
 	}
@@ -60,8 +60,15 @@ func settings(is pubsub.Description) (text string) {
 	return text
 }
 
+// settingDecodes follows the path of a struct that reads its JSON itself: what it takes beside its fields, no golden file
+// knows.
+const settingDecodes = "@decodes"
+
 // walk collects what a payload's JSON consists of, by path.
-type walk struct{ out map[string]shape }
+type walk struct {
+	out  map[string]shape
+	read bool // it is decoded here, and not only written
+}
 
 func (w *walk) add(path, typ, rules string) {
 	w.out[or(path, "payload")] = shape{strings.ReplaceAll(typ, " ", "_"), rules}
@@ -85,6 +92,9 @@ func (w *walk) value(path string, t reflect.Type, rules string, above []reflect.
 	case reflect.Struct:
 		if path != "" {
 			w.add(path, "object", rules)
+		}
+		if w.read && readsItself(t) {
+			w.out[path+settingDecodes] = shape{typ: "UnmarshalJSON"}
 		}
 		w.fields(path, t, above)
 	case reflect.Map:
@@ -152,15 +162,24 @@ func scalar(t reflect.Type) string {
 	return t.Kind().String()
 }
 
-// writesItself reports a type with a form of its own in JSON.
+// writesItself reports a type with a form of its own in JSON. A struct that only reads itself has not: it is written
+// field by field.
 func writesItself(t reflect.Type) bool {
-	for _, w := range []reflect.Type{
-		reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler](),
-		reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
-	} {
-		if t.Implements(w) || reflect.PointerTo(t).Implements(w) {
-			return true
-		}
+	if has(t, reflect.TypeFor[json.Marshaler](), reflect.TypeFor[encoding.TextMarshaler]()) {
+		return true
 	}
-	return false
+	if t.Kind() == reflect.Struct && readsItself(t) {
+		return false
+	}
+	return readsItself(t) || has(t, reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
+// readsItself reports a type with an UnmarshalJSON method.
+func readsItself(t reflect.Type) bool { return has(t, reflect.TypeFor[json.Unmarshaler]()) }
+
+// has reports whether t or a pointer to it has the methods of one of some interfaces.
+func has(t reflect.Type, one ...reflect.Type) bool {
+	return slices.ContainsFunc(one, func(iface reflect.Type) bool {
+		return t.Implements(iface) || reflect.PointerTo(t).Implements(iface)
+	})
 }

@@ -10,15 +10,13 @@ import (
 
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/typedtasks/typedtasks/internal/printable"
 )
 
 // DecodeError says that bytes are no payload of the type wanted. Its text names the place and what was wanted
 // there; what the payload holds stays out of it, and may be in the texts of Err.
 type DecodeError struct {
 	Codec  string // the codec's name
-	Field  string // where, like "items[2].qty"; empty for the payload as a whole or where the codec cannot tell
+	Field  string // where, like "items[2].qty" or "prices[...]"; empty for the payload as a whole or where the codec cannot tell
 	Offset int64  // how many bytes had been read; negative where the codec cannot tell
 	Reason string // what was wanted; fit for showing to whoever sent the payload
 	Err    error  // the codec's own error, as encoding/json's *SyntaxError and *UnmarshalTypeError
@@ -50,9 +48,9 @@ func (e *DecodeError) Error() string {
 // Unwrap returns the codec's own error.
 func (e *DecodeError) Unwrap() error { return e.Err }
 
-// explainJSON describes err, encoding/json's refusal of data, with the more exact places of version 2's. Neither's
-// text is used: both may quote the value, and so may the errors of UnmarshalJSON methods.
-func explainJSON(data []byte, v2, err error) *DecodeError {
+// explainJSON describes err, encoding/json's refusal of data as a t, with the more exact places of version 2's.
+// Neither's text is used: both may quote the value, and so may the errors of UnmarshalJSON methods.
+func explainJSON(t reflect.Type, data []byte, v2, err error) *DecodeError {
 	e := &DecodeError{Codec: JSON{}.Name(), Offset: -1, Reason: "it does not fit the type", Err: err}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		e.Offset, e.Reason = syntax.Offset, syntax.Error()
@@ -62,7 +60,7 @@ func explainJSON(data []byte, v2, err error) *DecodeError {
 		return e
 	}
 	if s, ok := errors.AsType[*jsonv2.SemanticError](v2); ok {
-		e.Offset, e.Field = s.ByteOffset, jsonPath(s.JSONPointer)
+		e.Offset, e.Field = s.ByteOffset, jsonPath(t, s)
 		e.Reason = mismatch(s)
 		return e
 	}
@@ -86,22 +84,6 @@ func mismatch(s *jsonv2.SemanticError) string {
 		return want + " does not take this " + got
 	}
 	return "want " + want + ", got " + got
-}
-
-// jsonPath writes a JSON pointer the way validation errors name fields.
-func jsonPath(p jsontext.Pointer) string {
-	var b strings.Builder
-	for token := range p.Tokens() {
-		switch {
-		case strings.Trim(token, "0123456789") == "":
-			b.WriteString("[" + token + "]")
-		case b.Len() > 0:
-			b.WriteString("." + token)
-		default:
-			b.WriteString(token)
-		}
-	}
-	return printable.Text(b.String())
 }
 
 func typeName(t reflect.Type) string {

@@ -67,7 +67,7 @@ func TestDecode_Undecodable_SaysWhereAndWhatWasWanted(t *testing.T) {
 		"refused by its text":    {`{"items":[{"tint":"bad ` + secret + `"}]}`, new(nested), false, "items[0].tint: payload_test.textKey does not take this string (offset 18)"},
 		"refused by its JSON":    {`{"items":[{"odd":"` + secret + `"}]}`, new(nested), false, "items[0].odd: payload_test.picky does not take this string (offset 17)"},
 		"refused without a word": {`{"mute":"` + secret + `"}`, new(nested), false, "mute: it does not fit the type (offset 8)"},
-		"map key":                {`{"by":{"x":"y"}}`, new(nested), false, "by.x: int does not take this string (offset 7)"},
+		"map key":                {`{"by":{"x":"y"}}`, new(nested), false, "by[...]: int does not take this string (offset 7)"},
 		"not base64":             {`{"bytes":"!` + secret + `"}`, new(nested), false, "bytes: []uint8 does not take this string (offset 9)"},
 		"undecodable type":       {`{"func":{}}`, new(nested), false, "func: nothing decodes to func() (offset 8)"},
 		"unknown field, strict":  {`{"items":[{"qty":1,"color":"` + secret + `"}]}`, new(nested), true, "items[0].color: there is no such field (offset 19)"},
@@ -124,18 +124,65 @@ func causedBy[E error](err error) bool {
 	return ok
 }
 
-func TestDecode_KeysInPaths_StayOnOneShortLine(t *testing.T) {
-	plan := planFor[map[string]int](t)
-	var v map[string]int
-	for key, want := range map[string]string{
+func TestDecode_NamesInPaths_StayOnOneShortLine(t *testing.T) {
+	plan := planFor[leaf](t)
+	var v leaf
+	for name, want := range map[string]string{
 		`a\nb`:                    `"a\nb"`,
 		strings.Repeat("k", 1000): strings.Repeat("k", 200) + "...",
 		"~/.[2]":                  "~/.[2]",
 	} {
-		err := plan.Decode(payload.JSON{}, []byte(`{"`+key+`":true}`), &v)
+		err := plan.Decode(payload.JSON{Strict: true}, []byte(`{"`+name+`":true}`), &v)
 		if d, ok := errors.AsType[*payload.DecodeError](err); !ok || d.Field != want {
 			t.Errorf("got %v, want field %s", err, want)
 		}
+	}
+}
+
+// insider decodes itself, by a decoder that tells of places inside.
+type insider struct{}
+
+func (*insider) UnmarshalJSON(b []byte) error { return jsonv2.Unmarshal(b, new(map[string]int)) }
+
+func TestDecode_KeysOfMaps_StayOutOfPaths(t *testing.T) {
+	type keyed struct {
+		leaf
+		By      map[string]*keyed         `json:"by"`
+		Lists   [][]map[string][]leaf     `json:"lists"`
+		Counts  map[textKey]map[int]uint8 `json:"counts"`
+		Any     any                       `json:"any"`
+		Insider insider                   `json:"insider"`
+		Again   versioned                 `json:"again"`
+	}
+	tests := map[string]struct {
+		data   string
+		ptr    any
+		strict bool
+		want   string
+	}{
+		"the payload":          {`{"5ec2e7":true}`, new(map[string]int), false, "[...]"},
+		"a field":              {`{"by":{"5ec2e7":1}}`, new(keyed), false, "by[...]"},
+		"a number":             {`{"counts":{"5":{"527":"5ec2e7"}}}`, new(keyed), false, "counts[...][...]"},
+		"digits":               {`{"5270":true}`, new(map[string]int), false, "[...]"},
+		"a pointer's field":    {`{"by":{"5ec2e7":{"by":{"5ec2e7":{"b":"5ec2e7"}}}}}`, new(*keyed), false, "by[...].by[...].b"},
+		"with indices":         {`{"lists":[[],[{"a":[]},{"5ec2e7":[{},{"b":""}]}]]}`, new(keyed), false, "lists[1][1][...][1].b"},
+		"a name in other case": {`{"BY":{"5ec2e7":{"B":"x"}}}`, new(keyed), false, "BY[...].B"},
+		"unknown below":        {`{"by":{"5ec2e7":{"color":1}}}`, new(keyed), true, "by[...].color"},
+		"in an interface":      {`{"any":{"5ec2e7":[1e999]}}`, new(keyed), false, "any"},
+		"the payload as such":  {`{"5ec2e7":1e999}`, new(any), false, ""},
+		"in a type of its own": {`{"insider":{"5ec2e7":""}}`, new(keyed), false, "insider"},
+		"of embedded":          {`{"a":{"5ec2e7":1}}`, new(keyed), false, "a"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := payload.JSON{Strict: tt.strict}.Unmarshal([]byte(tt.data), tt.ptr)
+			if d, ok := errors.AsType[*payload.DecodeError](err); !ok || d.Field != tt.want {
+				t.Errorf("got %v, want field %q", err, tt.want)
+			}
+			if err == nil || strings.Contains(err.Error(), secret) {
+				t.Errorf("%v gives the secret away", err)
+			}
+		})
 	}
 }
 

@@ -69,7 +69,7 @@ func (c JSON) unmarshal(data []byte, v any, v1 bool) error {
 		if v1 { // ask for the place
 			refusal = jsonv2.Unmarshal(data, reflect.New(target.Type().Elem()).Interface(), opts)
 		}
-		return explainJSON(data, refusal, err)
+		return explainJSON(target.Type().Elem(), data, refusal, err)
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ type Plan struct {
 	accept  check        // whether the validator would surely accept; nil where it has nothing to check
 	looping bool         // values may contain themselves
 
+	mayRedact bool // see MayRedact
+
 	validates bool // the payload has a Validate method
 	elements  bool // its elements have
 }
@@ -54,6 +56,7 @@ func PlanFor(t reflect.Type) (*Plan, error) {
 		return nil, fmt.Errorf("a payload cannot be of type %v: it holds no data", t)
 	}
 	p := &Plan{typ: t, v1: needsV1(core), core: core, looping: loops(core), validates: has(core, validatableType)}
+	p.mayRedact = inside{typ: t}.mayHold()
 	rules := dives(core)
 	p.dives = strings.TrimSuffix(strings.Repeat("dive,", len(rules)), ",")
 	p.elements = len(rules) > 0 && has(core.Elem(), validatableType)

@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -23,7 +24,7 @@ type ValidationError struct {
 
 // FieldError is one field and the rule that it broke. It has no value: that may be a secret.
 type FieldError struct {
-	Field string `json:"field"`           // where, like "address.zip" or "items[2].email"
+	Field string `json:"field"`           // where, like "address.zip", "items[2].email" or "prices[...]" for any key of a map
 	Rule  string `json:"rule"`            // like "required" or "max"
 	Param string `json:"param,omitempty"` // like "3" of "max=3"
 }
@@ -93,28 +94,31 @@ func (es elementErrors) Error() string {
 
 func (es elementErrors) Unwrap() []error { return es }
 
-// newValidationError lists the fields of err, if the validator made it. Its paths start with root, the struct's name.
-func newValidationError(root string, err error) *ValidationError {
+// newValidationError lists the fields of err, if the validator made it of val. Its paths start with root, the struct's
+// name.
+func newValidationError(root string, val reflect.Value, err error) *ValidationError {
 	e := &ValidationError{Err: err}
 	var failed validator.ValidationErrors
 	if !errors.As(err, &failed) {
 		return e
 	}
 	for _, f := range failed {
-		path := f.Namespace()
+		path, names := f.Namespace(), f.StructNamespace()
 		if root != "" {
 			if path == root { // a flattened struct's own rule, at the top
 				path = f.StructField()
 			}
-			path = strings.TrimPrefix(path, root+".")
+			path, names = strings.TrimPrefix(path, root+"."), strings.TrimPrefix(names, root+".")
 		}
 		param := f.Param()
 		if strings.Contains(f.Tag(), "|") { // alternatives come with theirs
 			param = ""
 		}
-		e.Fields = append(e.Fields, FieldError{Field: printable.Text(path), Rule: f.Tag(), Param: param})
+		e.Fields = append(e.Fields, FieldError{Field: printable.Text(keyless(path, names, val, f.Type())), Rule: f.Tag(), Param: param})
 	}
 	// The validator walks maps in random order.
-	slices.SortStableFunc(e.Fields, func(a, b FieldError) int { return strings.Compare(a.Field, b.Field) })
+	slices.SortFunc(e.Fields, func(a, b FieldError) int {
+		return cmp.Or(strings.Compare(a.Field, b.Field), strings.Compare(a.Rule, b.Rule), strings.Compare(a.Param, b.Param))
+	})
 	return e
 }

@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/go-playground/validator/v10"
-
-	"github.com/typedtasks/typedtasks/internal/printable"
 )
 
 // Validator holds the rules that payloads are validated by. It is safe for concurrent use.
@@ -102,7 +100,7 @@ func (v *Validator) tags(p *Plan, val reflect.Value) (err error) {
 		err = v.v.Struct(val.Addr().Interface())
 	}
 	if err != nil {
-		return newValidationError(root, err)
+		return newValidationError(root, val, err)
 	}
 	return nil
 }
@@ -112,7 +110,7 @@ func (v *Validator) methods(p *Plan, val reflect.Value) (err error) {
 	defer recoverAs(p.typ, &err)
 	if p.validates {
 		if err := val.Addr().Interface().(validatable).Validate(); err != nil {
-			return newValidationError(p.core.Name(), err)
+			return newValidationError(p.core.Name(), val, err)
 		}
 	}
 	if !p.elements {
@@ -121,7 +119,11 @@ func (v *Validator) methods(p *Plan, val reflect.Value) (err error) {
 	var failed elementErrors
 	for key, elem := range val.Seq2() {
 		if err := validateElement(elem); err != nil {
-			failed = append(failed, fmt.Errorf("[%s]: %w", printable.Text(fmt.Sprint(key)), err))
+			at := anyKey
+			if val.Kind() != reflect.Map {
+				at = fmt.Sprintf("[%v]", key)
+			}
+			failed = append(failed, fmt.Errorf("%s: %w", at, err))
 		}
 	}
 	if failed != nil {

@@ -3,6 +3,7 @@ package manage
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"reflect"
 	"strings"
@@ -122,18 +123,25 @@ func like(t reflect.Type) string {
 	return fmt.Sprintf(", like '%s'", body)
 }
 
-// pairs parses flags like K=V. A key that comes twice is a mistake.
+// pairs parses flags like K=V. A key that comes twice is a mistake, for headers in whatever spelling.
 func pairs(flag string, given []string) (map[string]string, error) {
-	m := make(map[string]string, len(given))
+	m, as := make(map[string]string, len(given)), make(map[string]string, len(given))
 	for _, text := range given {
 		key, value, ok := strings.Cut(text, "=")
 		if !ok || key == "" {
 			return nil, usagef("--%s %q is not of the form key=value", flag, text)
 		}
-		if _, twice := m[key]; twice {
+		folded := key
+		if flag == "header" {
+			folded = http.CanonicalHeaderKey(key)
+		}
+		switch before, twice := as[folded]; {
+		case twice && before != key:
+			return nil, usagef("--%s: %q is given twice: %q is the same", flag, key, before)
+		case twice:
 			return nil, usagef("--%s: %q is given twice", flag, key)
 		}
-		m[key] = value
+		m[key], as[folded] = value, key
 	}
 	return m, nil
 }
