@@ -118,7 +118,7 @@ func (v *Validator) methods(p *Plan, val reflect.Value) (err error) {
 	if !p.elements {
 		return nil
 	}
-	var failed elementErrors
+	var failed reasons
 	for key, elem := range val.Seq2() {
 		if err := validateElement(elem); err != nil {
 			failed = append(failed, fmt.Errorf("[%s]: %w", printable.Text(fmt.Sprint(key)), err))
