@@ -3,6 +3,7 @@ package pubsub_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -132,6 +133,20 @@ func TestPublish_PropagatedHeaders_AsAttributes_AsFarAsThereIsRoom(t *testing.T)
 	}
 	evDo(raw.Publish(ctx, pubsub.Raw("x")))(t)
 	evEqual(t, "attributes", b.last(t).Attributes, map[string]string{"http-x-b": "b", "http-x-c": "c"})
+}
+
+// A stranger's headers must not keep a message from being published that has room without them.
+func TestPublish_PropagatedHeaders_NoRoomBesideTheRest_StayBehind(t *testing.T) {
+	t.Parallel()
+	b, log := &evBroker{}, &strings.Builder{}
+	p := pubsub.NewPublisher[map[string]string](pubsub.Topic("texts"))
+	evApp(t, tasks.Config{Transport: &evRemote{}, Broker: b, Logger: slog.New(slog.NewTextHandler(log, nil)), Authenticator: tasks.TrustNetwork(),
+		Quarantine: func(context.Context, tasks.Quarantined) error { return nil }}, p)
+	data := map[string]string{"text": strings.Repeat("x", transport.MaxMessageSize-len(`{"text":""}`))}
+	evDo(p.Publish(evHeaders(t.Context(), "traceparent", "00-1"), data))(t)
+	if got := b.last(t); len(got.Data) != transport.MaxMessageSize || len(got.Attributes) != 0 || strings.Count(log.String(), "level=WARN") != 1 || !strings.Contains(log.String(), "headers=traceparent") {
+		t.Errorf("published %d bytes with %v, logged %s", len(got.Data), got.Attributes, log)
+	}
 }
 
 func TestPublish_InHandlers_CarriesOnWhatTheyRunUnder(t *testing.T) {

@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/typedtasks/typedtasks/internal/origin"
+	"github.com/typedtasks/typedtasks/internal/printable"
 	"github.com/typedtasks/typedtasks/internal/pushwire"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
@@ -36,10 +39,19 @@ func (out *outlet) keyed(ctx context.Context, v any, topic string, c call, key k
 	if m.OrderingKey == "" && out.ordered {
 		return nil, fmt.Errorf("%w: the publisher is Ordered and the message has no ordering key: pass pubsub.OrderingKey, or give the type a method OrderingKey() string", tasks.ErrInvalid)
 	}
-	if h := out.app.Carried(ctx); h != nil {
-		out.addHeaders(m, h)
+	h := out.app.Carried(ctx)
+	if h == nil {
+		return m, m.Check()
 	}
-	return m, m.Check()
+	bare := *m
+	out.addHeaders(m, h)
+	err := m.Check()
+	if err != nil && bare.Check() == nil { // who sent them must not keep the message from being published
+		out.app.Config().Logger.LogAttrs(ctx, slog.LevelWarn, "pubsub: propagated headers stay behind: no room beside the rest",
+			slog.String("topic", printable.Text(m.Topic)), slog.String("headers", strings.Join(slices.Sorted(maps.Keys(h)), ", ")))
+		return &bare, nil
+	}
+	return m, err
 }
 
 func (out *outlet) encode(v any, m *transport.Message) (err error) {

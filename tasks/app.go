@@ -32,6 +32,7 @@ type App struct {
 	gate       gate
 	released   atomic.Bool
 	unguarded  atomic.Bool // nobody decides who may deliver, and nobody has been told
+	sharesLog  bool        // with the rest of the program: Config.Logger was not set
 	leaving    sync.Once
 	alone      []transport.Server // those that nobody else used when this App left them
 
@@ -96,7 +97,7 @@ func NewApp(c Config) (*App, error) {
 		return nil, fmt.Errorf("tasks: new app: %w", err)
 	}
 	a := &App{cfg: cfg, made: time.Now(), validator: payload.NewValidator(cfg.Validator), propagated: cfg.PropagatedHeaders}
-	a.mounts = spellings(cfg)
+	a.mounts, a.sharesLog = spellings(cfg), c.Logger == nil
 	if _, a.spelled = foldNames(c.PropagatedHeaders); c.PropagatedHeaders == nil {
 		a.spelled = []string{defaultPropagated}
 	}
@@ -125,6 +126,7 @@ func NewApp(c Config) (*App, error) {
 			a.warnUnguarded(context.Background())
 		}
 	}
+	a.warnAudience()
 	if remote && cfg.Quarantine == nil {
 		cfg.Logger.Warn("tasks: Config.Quarantine is not set: a payload that never decodes is retried until its queue gives up, then lost")
 	}
@@ -224,7 +226,8 @@ func (a *App) UsePublish(mw ...func(next PublishFunc) PublishFunc) {
 
 // UseEnqueue wraps every enqueue: tasks, bulk and snoozed ones alike. The first one given is the outermost; a
 // retry of the enqueue happens inside. nil entries are skipped. A task that it gives a header which [WithHeader] refuses
-// is not enqueued, with an error that matches ErrInvalid.
+// is not enqueued, with an error that matches ErrInvalid. Headers of this package's own (Typedtasks-*) are to be passed on
+// as they are, and what next is called with must descend from the ctx given: else nobody can tell which of them are.
 func (a *App) UseEnqueue(mw ...func(next EnqueueFunc) EnqueueFunc) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -267,7 +270,7 @@ func (a *App) rebuild() {
 		}
 	}
 	if len(a.publishing) > 0 {
-		t.publish = a.publishAll
+		t.publish = a.publishLogged
 		for _, m := range slices.Backward(a.publishing) {
 			if next := m(t.publish); next != nil {
 				t.publish = next

@@ -31,7 +31,7 @@ func (a *App) RunBody(ctx context.Context, d Definition, body []byte) (Ran, erro
 	if _, err := a.payloadOf(rt, body); err != nil {
 		return Ran{}, fmt.Errorf("tasks: %s: %w", rt.spec.Name, err)
 	}
-	header, _ := a.addPropagated(ctx, rt.header, false)
+	header, _ := addPropagated(a.carriedBy(ctx), rt.header, false)
 	v := a.runHere(ctx, rt, false, &transport.Delivery{
 		Task:    transport.Task{Queue: rt.queue, URL: rt.url, Header: header, Body: body, ETA: a.now(), Timeout: rt.def.timeout, Retry: rt.def.retry},
 		Attempt: 1,

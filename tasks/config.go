@@ -55,7 +55,8 @@ type Config struct {
 	Queues map[string]transport.QueueConfig
 
 	// Audience is whom the tokens on deliveries are made for and checked for: one value for the whole service.
-	// Default: scheme and host of Endpoint.
+	// Default: scheme and host of Endpoint. An Authenticator that does not let it in is warned of: oidc.Audience is to
+	// have the same value.
 	Audience string
 
 	// Authenticator decides who may deliver over HTTP: oidc.New, of package transport/oidc, for the tokens that the
@@ -92,7 +93,8 @@ type Config struct {
 	Quarantine func(context.Context, Quarantined) error
 
 	// Logger receives one line for each outcome of a delivery, at a level that suits it, and what else is worth
-	// telling: see the section Logging of the package. nil: slog.Default().
+	// telling: see the section Logging of the package. nil: slog.Default(), in which what was executed is told at level
+	// Debug, since it is shared with the rest of the program.
 	Logger *slog.Logger
 
 	// LogPayloads puts the payload on the line of each delivery whose payload was decoded: what its LogValue method
@@ -190,7 +192,7 @@ func (c Config) resolve() (Config, error) {
 		c.PropagatedHeaders = []string{defaultPropagated}
 	}
 	for _, name := range c.PropagatedHeaders {
-		if err := checkUserHeader(name, ""); err != nil {
+		if err := checkPropagated(name); err != nil {
 			problem("PropagatedHeaders: %w", err)
 		}
 	}

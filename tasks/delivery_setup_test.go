@@ -84,7 +84,7 @@ func (l *dlvLocal) Serve(_ string, h transport.Handler) error { l.handler = h; r
 
 func (l *dlvLocal) Shutdown(context.Context) error { l.calls = append(l.calls, "shutdown"); return nil }
 
-// dlvLog records what is logged from its level on, Info by default.
+// dlvLog records what is logged from its level on. By default that is Info, without what all is well with.
 type dlvLog struct {
 	least   slog.Level
 	mu      sync.Mutex
@@ -104,6 +104,9 @@ func (l *dlvLog) WithGroup(string) slog.Handler                    { return l }
 func (l *dlvLog) Handle(_ context.Context, r slog.Record) error {
 	rec := dlvRecord{level: r.Level, message: r.Message, attrs: map[string]string{}}
 	r.Attrs(func(a slog.Attr) bool { rec.attrs[a.Key] = a.Value.String(); return true })
+	if o := rec.attrs["outcome"]; l.least == slog.LevelInfo && (o == "executed" || o == "enqueued") {
+		return nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.records = append(l.records, rec)

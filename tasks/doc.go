@@ -39,8 +39,10 @@
 //   - A field removed: it is ignored. The older version rejects what the newer enqueues if it requires the field: stop
 //     requiring it one deploy before.
 //   - A field renamed: one removed and one added. A field that is not required loses its value without a word. Take
-//     both names in UnmarshalJSON, see the example, or use [UpgradeFrom].
-//   - A field of another type, or another meaning: [UpgradeFrom], or a new task beside the old one.
+//     both names in UnmarshalJSON, see the example; or make the new one required, and use [UpgradeFrom].
+//   - A field of another type: [UpgradeFrom], since old bodies do not decode.
+//   - A field of another meaning, cents that become euros: nobody can tell old bodies from new ones. Give the field a new
+//     name, which is required, and use [UpgradeFrom]; or make a new task beside the old one.
 //   - A task renamed, or the type that it is named after: [WithAliases] keeps the old name served. Package tasktest has
 //     Golden, whose test fails when a name or a payload's shape changes.
 //
@@ -50,8 +52,8 @@
 // # Logging
 //
 // [Config].Logger gets one line for each outcome of a delivery, "task executed" or "message failed", say:
-//   - Debug: executed, and enqueued (a message that became a task); what ran in its caller ([Task.Run], eager)
-//   - Info: snoozed, discarded
+//   - Debug: what ran in its caller ([Task.Run], eager); without a Logger of its own, in [slog.Default], executed and enqueued
+//   - Info: executed, enqueued (a message that became a task), snoozed, discarded
 //   - Warn: failed, retry_later, rejected; who was refused, and bodies that were not read
 //   - Error: quarantined, or not quarantined because that failed; a panic, with its stack; a task out of attempts
 //
@@ -59,7 +61,8 @@
 // duration; job, of a scheduler; error; quarantine_error and last_attempt_error, of what went wrong beside; trace_id,
 // or Cloud Logging's fields with [Config].CloudLoggingProject; payload with [Config].LogPayloads; stack. Enqueued tasks
 // ("task enqueued": task, id, queue, due, duplicate) and published messages ("message published": topic, id) are told at
-// level Debug. Text that came from outside is escaped where it does not print. A level that is off costs nothing.
+// level Debug. A push that names no definition, or whose body is not read, is told of with path, and what its headers
+// say of id, queue, attempt and trace. Text that came from outside is escaped where it does not print. A level that is off costs nothing.
 //
 // # Testing
 //

@@ -157,12 +157,20 @@ func (o *order) wrap(ctx context.Context, body []byte, v any) (t *transport.Task
 		c := *t.Retry
 		t.Retry = &c
 	}
-	h, shared := o.header(ctx)
+	carried := o.app.carriedBy(ctx)
+	h, shared := o.header(carried)
 	if !shared || len(body) > transport.MaxTaskSize/2 {
 		t.Header = h // else it was checked by Register
 	}
 	if err := o.check(t); err != nil {
-		return nil, err
+		if len(carried) == 0 {
+			return nil, err
+		}
+		h, _ = o.header(nil)
+		if t.Header = h; o.check(t) != nil {
+			return nil, err
+		}
+		o.app.leaveBehind(ctx, sortedKeys(carried)) // who sent them must not keep the task from being enqueued
 	}
 	t.Header = h
 	return t, nil
@@ -184,8 +192,9 @@ func (o *order) now() time.Time {
 	return o.at
 }
 
-// header is the route's own, shared, as long as neither call nor context nor middleware have a say.
-func (o *order) header(ctx context.Context) (h http.Header, shared bool) {
+// header is the route's own, shared, as long as neither call nor context nor middleware have a say. carried are the
+// propagated headers.
+func (o *order) header(carried http.Header) (h http.Header, shared bool) {
 	h = o.route.header
 	own := false
 	def := o.route.base
@@ -208,7 +217,7 @@ func (o *order) header(ctx context.Context) (h http.Header, shared bool) {
 			}
 		}
 	}
-	h, own = o.app.addPropagated(ctx, h, own)
+	h, own = addPropagated(carried, h, own)
 	switch {
 	case o.app.table.Load().enqueue == nil:
 	case own: // the map, but not what it holds

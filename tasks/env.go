@@ -101,7 +101,7 @@ func (e *env) checked(name string, check func(string) error) string {
 func (e *env) headers(name string) []string {
 	items := e.list(name)
 	for _, item := range items {
-		if err := checkUserHeader(item, ""); err != nil {
+		if err := checkPropagated(item); err != nil {
 			e.errs = append(e.errs, fmt.Errorf("%s%s=%q: %w", envPrefix, name, e.text(name), err))
 		}
 	}

@@ -28,6 +28,9 @@ func (g *gate) enter() bool {
 	return true
 }
 
+// isShut reports whether the gate is shut already.
+func (g *gate) isShut() bool { return g.state.Load() >= shut }
+
 func (g *gate) leave() {
 	if g.state.Add(-1) == shut {
 		g.emptying.Do(func() { close(g.empty) })

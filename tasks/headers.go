@@ -148,19 +148,19 @@ func carriable(value string) bool {
 
 // leaveBehind tells which headers do not ride along.
 func (a *App) leaveBehind(ctx context.Context, names []string) {
-	a.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "tasks: propagated headers stay behind: too many, too long, or not to be carried by a header",
+	a.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "tasks: propagated headers stay behind: too many, too long, no room beside the rest, or not to be carried by a header",
 		slog.String("headers", strings.Join(names, ", ")))
 }
 
-// addPropagated puts ctx's headers on a task. own says whether h may be changed; a header set by the task or
-// the call wins over a propagated one.
-func (a *App) addPropagated(ctx context.Context, h http.Header, own bool) (http.Header, bool) {
-	for name, vs := range a.carriedBy(ctx) {
+// addPropagated puts propagated headers on a task. own says whether h may be changed; a header set by the task or the
+// call wins over a propagated one.
+func addPropagated(carried, h http.Header, own bool) (http.Header, bool) {
+	for name, vs := range carried {
 		if _, set := h[name]; set {
 			continue
 		}
 		if !own {
-			h, own = cloneHeader(h, len(a.propagated)), true
+			h, own = cloneHeader(h, len(carried)), true
 		}
 		h[name] = vs
 	}
@@ -185,6 +185,14 @@ func checkUserHeader(key, value string) error {
 		return fmt.Errorf("header %q is reserved: it is set by the platform or by this package", key)
 	}
 	return nil
+}
+
+// checkPropagated refuses names of headers that may not ride along.
+func checkPropagated(name string) error {
+	if textproto.CanonicalMIMEHeaderKey(name) == headerProject { // a stranger's would pass for the sender's
+		return fmt.Errorf("header %q is reserved: it tells who has enqueued a task", name)
+	}
+	return checkUserHeader(name, "")
 }
 
 // checkHeader refuses what no transport takes.

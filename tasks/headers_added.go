@@ -56,10 +56,10 @@ func addedError(t *transport.Task, err error) error {
 
 // put reports whether a reserved header was this package's to set.
 func (o *order) put(canonical string, vs []string) bool {
-	switch canonical {
-	case headerNonce, headers.Traceparent: // of an earlier try, by middleware that retries; taskotel's
+	switch {
+	case canonical == headerNonce, canonical == headers.Traceparent: // of an earlier try, by middleware that retries; taskotel's
 		return true
-	case headerID, headerAttempts, headerRetry, headerTimeout:
+	case strings.HasPrefix(canonical, "Typedtasks-"): // a newer version's too, of a task that it enqueued and this one snoozes
 		return o.noteless || len(vs) == 1 && slices.Contains(o.own[canonical], vs[0])
 	}
 	return false

@@ -152,3 +152,42 @@ func TestConfig_PropagatedHeaders_AreTheSameInAnyCase(t *testing.T) {
 		t.Errorf("a message carries %v, want %v", got, want)
 	}
 }
+
+// A stranger's headers must not keep a task from being enqueued that has room without them.
+func TestPropagatedHeaders_NoRoomBesideTheRest_StayBehind(t *testing.T) {
+	t.Parallel()
+	carried := http.Header{"Baggage": {strings.Repeat("b", 8000)}, "Tracestate": {strings.Repeat("t", 8000)}}
+	long := strings.Repeat("x", 70<<10)
+	for name, enqueue := range map[string]func(ctx context.Context, app *tasks.App) error{
+		"many headers of its own": func(ctx context.Context, app *tasks.App) error {
+			task := tasks.New(enqDone[string], tasks.WithName("text"))
+			if err := app.Register(task); err != nil {
+				return err
+			}
+			_, err := task.Enqueue(ctx, "", tasks.WithHeader("X-Long", long))
+			return err
+		},
+		"a large body": func(ctx context.Context, app *tasks.App) error {
+			task := tasks.New(enqDone[string], tasks.WithName("text"))
+			if err := app.Register(task); err != nil {
+				return err
+			}
+			_, err := task.Enqueue(ctx, strings.Repeat("x", 1<<20-1500))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			log, remote := &dlvLog{}, &dlvRemote{}
+			app := dlvApp(t, tasks.Config{Transport: remote, Logger: slog.New(log), PropagatedHeaders: []string{"baggage", "tracestate"}})
+			log.taken()
+			if err := enqueue(tasks.ContextWithHeaders(t.Context(), carried), app); err != nil {
+				t.Fatal(err)
+			}
+			rs := log.taken()
+			if sent := remote.sent(); len(sent) != 1 || sent[0].Header.Get("Baggage") != "" || len(rs) != 1 || rs[0].attrs["headers"] != "Baggage, Tracestate" {
+				t.Errorf("enqueued %d, logged %+v", len(sent), rs)
+			}
+		})
+	}
+}

@@ -42,12 +42,10 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusMethodNotAllowed, "method_not_allowed", "")
 		return
 	}
-	if !a.gate.enter() {
-		hurry(w, r, 0)
-		answer(w, http.StatusServiceUnavailable, "shutting_down", "")
+	if a.gate.isShut() {
+		a.turnAway(w, r)
 		return
 	}
-	defer a.gate.leave()
 	if a.cfg.Authenticator != nil {
 		if err := a.cfg.Authenticator.Authenticate(r); err != nil {
 			a.refuse(w, r, err)
@@ -71,6 +69,11 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.unreadable(w, r, err)
 		return
 	}
+	if !a.gate.enter() { // so late, because a Shutdown waits for what runs, and not for who is slow to send
+		a.turnAway(w, r)
+		return
+	}
+	defer a.gate.leave()
 	p := new(push)
 	d := &p.delivery
 	d.URL, d.Body = rt.url, buf.b
@@ -144,8 +147,8 @@ func (a *App) serveUnknown(w http.ResponseWriter, r *http.Request) {
 	path, below := strings.CutPrefix(r.URL.Path, a.cfg.MountPath+"/")
 	section, name, _ := strings.Cut(path, "/")
 	if a.cfg.Quarantine == nil || !below || name == "" || section != a.cfg.TasksPath && section != a.cfg.SubscriptionsPath || r.URL.RawPath != "" && !a.plain(r.URL) {
-		a.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "tasks: no definition is served at this path: check Config.Endpoint, Config.MountPath and the names registered",
-			slog.String("path", printable.Text(r.URL.Path)), slog.String("mount", a.cfg.MountPath+"/"))
+		a.logRequest(r, slog.LevelWarn, "tasks: no definition is served at this path: check Config.Endpoint, Config.MountPath and the names registered",
+			slog.String("mount", a.cfg.MountPath+"/"))
 		hurry(w, r, 0)
 		answer(w, http.StatusNotFound, "not_found", "")
 		return
@@ -159,13 +162,29 @@ func (a *App) serveUnknown(w http.ResponseWriter, r *http.Request) {
 		a.unreadable(w, r, err)
 		return
 	}
+	if !a.gate.enter() {
+		a.turnAway(w, r)
+		return
+	}
+	defer a.gate.leave()
 	d := &transport.Delivery{Task: transport.Task{URL: a.cfg.Endpoint + "/" + path, Body: buf.b}}
-	readDelivery(d, r.Header)
+	if section == a.cfg.SubscriptionsPath && pushwire.Unwrapped(r.Header) {
+		readPush(d, r.Header)
+	} else {
+		readDelivery(d, r.Header)
+	}
 	if status, _, _ := a.unknown(r.Context(), d, overHTTP); status == http.StatusAccepted {
 		answer(w, status, string(OutcomeQuarantined), "")
 		return
 	}
 	answer(w, http.StatusNotFound, "not_found", "")
+}
+
+// turnAway answers while the App shuts down.
+func (a *App) turnAway(w http.ResponseWriter, r *http.Request) {
+	a.logRequest(r, slog.LevelDebug, "tasks: turned away: the App shuts down")
+	hurry(w, r, 0)
+	answer(w, http.StatusServiceUnavailable, "shutting_down", "")
 }
 
 // plain reports whether a path with escapes in it is spelled as our tasks spell theirs. What stands in front of the

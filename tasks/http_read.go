@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/typedtasks/typedtasks/internal/printable"
 )
 
 // maxBody is the most bytes of a request's body: no platform sends more than these.
@@ -25,6 +23,9 @@ const (
 	bodyGrace = 30 * time.Second
 	bodyRate  = 64 << 10
 )
+
+// drainGrace is how long the server waits for a body that nobody will read, before it sends the answer.
+const drainGrace = 5 * time.Second
 
 // buffer holds a request's body. The App's own codec keeps nothing of it, so buffers are used again; with
 // another codec, or middleware that may keep or change it, each request has its own.
@@ -121,6 +122,9 @@ func hurry(w http.ResponseWriter, r *http.Request, most int) readDeadliner {
 		most = int(min(int64(most), r.ContentLength))
 	}
 	wait := bodyGrace + time.Duration(most)*time.Second/bodyRate
+	if most == 0 {
+		wait = drainGrace
+	}
 	if s, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && s.ReadTimeout > 0 {
 		wait = min(wait, s.ReadTimeout)
 	}
@@ -179,8 +183,7 @@ func (a *App) unreadable(w http.ResponseWriter, r *http.Request, err error) {
 		status, outcome, text = http.StatusUnsupportedMediaType, "unsupported_encoding", ""
 		w.Header().Set("Accept-Encoding", "identity")
 	}
-	a.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "tasks: body not read",
-		slog.Int("status", status), slog.String("path", printable.Text(r.URL.Path)), slog.Any("error", err))
+	a.logRequest(r, slog.LevelWarn, "tasks: body not read", slog.Int("status", status), slog.Any("error", err))
 	answer(w, status, outcome, text)
 }
 

@@ -153,13 +153,33 @@ func TestServeHTTP_SlowBodyOfARefusedRequest_IsBounded(t *testing.T) {
 					if _, err := io.WriteString(conn, c.line+" HTTP/1.1\r\nHost: h\r\n"+c.head+length+"\r\n\r\n"); err != nil {
 						t.Fatal(err)
 					}
-					if status, after, _ := slowAnswer(t, conn, began); status != c.code || after > 30*time.Second {
+					if status, after, _ := slowAnswer(t, conn, began); status != c.code || after > 5*time.Second {
 						t.Errorf("answered %d after %s, want %d", status, after, c.code)
 					}
 				})
 			})
 		}
 	}
+}
+
+// Nothing of it has begun, and the platform will send it again.
+func TestShutdown_SlowBody_IsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		app := dlvApp(t, tasks.Config{}, dlvTask(dlvReturns(nil)))
+		conn, began := slowServe(t, &http.Server{Handler: app}), time.Now()
+		if _, err := io.WriteString(conn, "POST /tasks/order HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if err := app.Shutdown(t.Context()); err != nil || time.Since(began) != 0 {
+			t.Errorf("Shutdown after %s: %v", time.Since(began), err)
+		}
+		go slowSend(conn, 1, dlvBody[1:], time.Second)
+		if status, after, _ := slowAnswer(t, conn, began); status != http.StatusServiceUnavailable || after != time.Second {
+			t.Errorf("answered %d after %s", status, after)
+		}
+	})
 }
 
 // slowDoor refuses strangers.

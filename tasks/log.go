@@ -10,6 +10,7 @@ import (
 
 	"github.com/typedtasks/typedtasks/internal/aftermath"
 	"github.com/typedtasks/typedtasks/internal/printable"
+	"github.com/typedtasks/typedtasks/internal/pushwire"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -47,8 +48,8 @@ func (r *run) log(v *verdict) {
 		attrs = append(attrs, slog.Any("last_attempt_error", v.beside.lastAttempt))
 	}
 	attrs = r.app.appendTrace(attrs, r.trace())
-	if r.payload != nil {
-		attrs = append(attrs, slog.Attr{Key: "payload", Value: loggedPayload(*r.payload)})
+	if p := r.payload.Load(); p != nil {
+		attrs = append(attrs, slog.Attr{Key: "payload", Value: loggedPayload(*p)})
 	}
 	if v.stack != nil {
 		attrs = append(attrs, slog.String("stack", string(v.stack)))
@@ -65,9 +66,9 @@ func (r *run) level(v *verdict) slog.Level {
 		return slog.LevelDebug
 	case v.outcome == OutcomeQuarantined, v.beside != nil && v.beside.quarantine != nil, r.delivery.Exhausted:
 		return slog.LevelError
-	case v.outcome == OutcomeExecuted, v.outcome == OutcomeEnqueued: // that is no news: the task will tell
+	case (v.outcome == OutcomeExecuted || v.outcome == OutcomeEnqueued) && r.app.sharesLog: // that is no news
 		return slog.LevelDebug
-	case v.outcome == OutcomeSnoozed, v.outcome == OutcomeDiscarded:
+	case v.outcome == OutcomeExecuted, v.outcome == OutcomeEnqueued, v.outcome == OutcomeSnoozed, v.outcome == OutcomeDiscarded:
 		return slog.LevelInfo
 	default:
 		return slog.LevelWarn // what the queue tries again
@@ -83,8 +84,22 @@ func (r *run) trace() traceparent {
 	return traceOf(r.delivery.Header)
 }
 
+// logRequest tells of a push that got nowhere, with what its headers say of it: claims, as long as it is not known who
+// sent them.
+func (a *App) logRequest(r *http.Request, level slog.Level, message string, attrs ...slog.Attr) {
+	if !a.cfg.Logger.Enabled(r.Context(), level) {
+		return
+	}
+	attrs = append([]slog.Attr{slog.String("path", printable.Text(r.URL.Path))}, attrs...)
+	d := new(transport.Delivery)
+	if readDelivery(d, r.Header); d.ID != "" {
+		attrs = append(attrs, slog.String("id", printable.Text(d.ID)), slog.String("queue", printable.Text(d.Queue)), slog.Int("attempt", d.Attempt))
+	}
+	a.cfg.Logger.LogAttrs(r.Context(), level, message, a.appendTrace(attrs, traceOf(r.Header))...)
+}
+
 // see is a seen.Func.
-func (r *run) see(payload any) { r.payload = &payload }
+func (r *run) see(payload any) { r.payload.Store(&payload) }
 
 // logEnqueued tells of a task that was enqueued. An eager one has told of itself.
 func (o *order) logEnqueued(ctx context.Context, t *transport.Task, r Receipt) {
@@ -110,7 +125,20 @@ func (a *App) logPublished(ctx context.Context, m *transport.Message, id string)
 	}
 	attrs := make([]slog.Attr, 0, 6)
 	attrs = append(attrs, slog.String("topic", printable.Text(m.Topic)), slog.String("id", printable.Text(id)))
-	a.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "message published", a.appendTrace(attrs, traceOf(a.carriedBy(ctx)))...)
+	a.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "message published", a.appendTrace(attrs, a.traceOfMessage(ctx, m))...)
+}
+
+// traceOfMessage is the one that a message carries, or else the one that it was published under.
+func (a *App) traceOfMessage(ctx context.Context, m *transport.Message) traceparent {
+	value := m.Attributes[pushwire.HeaderAttribute(headerTraceparent)]
+	if value == "" {
+		carried, _ := pushwire.ExtractHeaders(m.Data, a.cfg.PropagatedHeadersKey)
+		value = carried[headerTraceparent]
+	}
+	if value == "" {
+		return traceOf(a.carriedBy(ctx))
+	}
+	return parseTraceparent(value)
 }
 
 // appendTrace adds what names a trace.
@@ -135,9 +163,10 @@ type traceparent struct {
 	sampled     bool
 }
 
-// traceOf reads 00-<trace>-<span>-<flags>, and of later versions what they have in common with it.
-func traceOf(h http.Header) traceparent {
-	s := first(h[headerTraceparent])
+func traceOf(h http.Header) traceparent { return parseTraceparent(first(h[headerTraceparent])) }
+
+// parseTraceparent reads 00-<trace>-<span>-<flags>, and of later versions what they have in common with it.
+func parseTraceparent(s string) traceparent {
 	const length = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	if len(s) < length || len(s) > length && (s[:2] == "00" || s[length] != '-') || s[2] != '-' || s[35] != '-' || s[52] != '-' {
 		return traceparent{}

@@ -43,8 +43,8 @@ func TestLog_EachDeliveryHasOneLine(t *testing.T) {
 				}
 				r, level := rs[0], c.level
 				switch {
-				case c.code == http.StatusOK && !c.snoozes:
-					level = slog.LevelDebug
+				case c.code == http.StatusOK:
+					level = slog.LevelInfo
 				case got.status == "quarantined":
 					level = slog.LevelError
 				}
@@ -120,7 +120,7 @@ func TestLog_TellsHowLongItTook_AndWhatCameOfIt(t *testing.T) {
 		const trace = "0af7651916cd43dd8448eb211c80319c"
 		want := []string{
 			"DEBUG task enqueued order a    " + trace, "DEBUG task enqueued order a   true " + trace,
-			"WARN task failed order a 1 3s  " + trace, "DEBUG task executed order a 2 3s  " + trace,
+			"WARN task failed order a 1 3s  " + trace, "INFO task executed order a 2 3s  " + trace,
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("logged\n %q, want\n %q", got, want)
@@ -280,9 +280,77 @@ func TestLog_LevelOff_AllocatesNothing(t *testing.T) {
 		})
 	}
 	none := allocations(slog.DiscardHandler)
-	info := allocations(slog.NewTextHandler(io.Discard, nil))
-	debug := allocations(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	if none != info || debug <= info {
-		t.Errorf("%v allocations without a log, %v where the level is off, %v where it is on", none, info, debug)
+	off := allocations(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	on := allocations(slog.NewTextHandler(io.Discard, nil))
+	if none != off || on <= off {
+		t.Errorf("%v allocations without a log, %v where the level is off, %v where it is on", none, off, on)
+	}
+}
+
+// Middleware may give up on a function that still runs.
+func TestLog_Payload_DecodedWhileTheRunEnds_IsNoRace(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	ended := make(chan struct{})
+	app := dlvApp(t, tasks.Config{LogPayloads: true, Logger: slog.New(slog.NewTextHandler(&log, nil))}, dlvTask(dlvReturns(nil)))
+	app.Use(func(next tasks.Handler) tasks.Handler {
+		return func(ctx context.Context, d *transport.Delivery) (any, error) {
+			go func() {
+				defer close(ended)
+				_, _ = next(ctx, d)
+			}()
+			return nil, errDlv
+		}
+	})
+	dlvWant(t, dlvServe(t, app, dlvPost("/tasks/order", dlvBody)), http.StatusInternalServerError, "failed")
+	<-ended
+	if !strings.Contains(log.String(), "task failed") {
+		t.Errorf("logged %s", &log)
+	}
+}
+
+// What names nothing is looked for by its id.
+func TestLog_PushThatGetsNowhere_IsToldWithWhatItsHeadersSay(t *testing.T) {
+	t.Parallel()
+	log := &dlvLog{}
+	app := dlvApp(t, tasks.Config{Logger: slog.New(log)}, dlvTask(dlvReturns(nil)))
+	platform := []string{"X-CloudTasks-TaskName", "a", "X-CloudTasks-QueueName", "q", "X-CloudTasks-TaskRetryCount", "2", "Traceparent", logTraceparent}
+	for _, c := range []struct {
+		path string
+		code int
+		more []string
+	}{
+		{"/tasks/nobody", http.StatusNotFound, nil},
+		{"/tasks/order", http.StatusUnsupportedMediaType, []string{"Content-Encoding", "gzip"}},
+	} {
+		dlvServe(t, app, dlvPost(c.path, dlvBody, append(c.more, platform...)...))
+		rs := log.taken()
+		if len(rs) != 1 || rs[0].level != slog.LevelWarn {
+			t.Fatalf("logged %+v, want one warning", rs)
+		}
+		if a := rs[0].attrs; a["path"] != c.path || a["id"] != "a" || a["queue"] != "q" || a["attempt"] != "3" || a["trace_id"] == "" {
+			t.Errorf("logged %v", a)
+		}
+	}
+}
+
+// The log of the whole program is spared what all is well with.
+func TestLog_NoLoggerOfItsOwn_TellsOfWhatWasExecutedAtDebug(t *testing.T) {
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	log, failing := &dlvLog{least: slog.LevelDebug}, dlvReturns(errDlv)
+	slog.SetDefault(slog.New(log))
+	app, err := tasks.NewApp(tasks.Config{Transport: &dlvRemote{}, Endpoint: "http://localhost"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := app.Register(dlvTask(dlvReturns(nil)), tasks.New(failing, tasks.WithName("failing"))); err != nil {
+		t.Fatal(err)
+	}
+	dlvServe(t, app, dlvPost("/tasks/order", dlvBody))
+	dlvServe(t, app, dlvPost("/tasks/failing", dlvBody))
+	rs := log.taken()
+	if len(rs) != 2 || rs[0].message != "task executed" || rs[0].level != slog.LevelDebug || rs[1].message != "task failed" || rs[1].level != slog.LevelWarn {
+		t.Errorf("logged %+v", rs)
 	}
 }

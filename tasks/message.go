@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/typedtasks/typedtasks/internal/headers"
@@ -58,7 +57,12 @@ func readPush(d *transport.Delivery, h http.Header) {
 
 // pushesOwn names what Pub/Sub itself says of a push: an attribute that says it too comes second, if at all.
 func pushesOwn(canonical string) bool {
-	return canonical == "Authorization" || canonical == "User-Agent" || canonical == "Content-Length" || strings.HasPrefix(canonical, "X-Goog-")
+	switch canonical {
+	case "Authorization", "User-Agent", "Content-Length",
+		pushwire.HeaderSubscription, pushwire.HeaderMessageID, pushwire.HeaderOrderingKey, pushwire.HeaderPublishTime:
+		return true
+	}
+	return false
 }
 
 // open finds the message of a delivery to a subscriber, and what it says of the delivery. For other definitions it

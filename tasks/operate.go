@@ -26,7 +26,7 @@ func (d *definition) run(ctx context.Context, b *Binding, v any) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tasks: %s: %w", d.label(), err)
 	}
-	header, _ := app.addPropagated(ctx, rt.header, false)
+	header, _ := addPropagated(app.carriedBy(ctx), rt.header, false)
 	ended := app.runHere(ctx, rt, false, &transport.Delivery{
 		Task:    transport.Task{Queue: rt.queue, URL: rt.url, Header: header, Body: body, ETA: app.now(), Timeout: d.timeout, Retry: d.retry},
 		Attempt: 1,

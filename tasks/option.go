@@ -44,8 +44,9 @@ func WithTimeout(d time.Duration) SharedOption { return timeoutOption(d) }
 // WithHeader sends a header with each delivery; the function finds it in [Metadata].Header. Given again, the
 // last value counts. Refused: names and values that would split a header, and names that belong to HTTP, to the
 // platform or to this package: Host, User-Agent, Authorization, Content-Length, Content-Encoding, Connection and others
-// that end at the next hop, X-CloudTasks-*, X-CloudScheduler*, X-Google-*, X-Goog-*, X-AppEngine-*, Typedtasks-*.
-// Middleware of UseEnqueue, and Config.PropagatedHeaders, are held to the same.
+// that end at the next hop, X-CloudTasks-* (but -ProjectName, which Python services set), X-CloudScheduler*, X-Google-*,
+// X-Goog-*, X-AppEngine-*, Typedtasks-*. Middleware of UseEnqueue, and Config.PropagatedHeaders, are held to the same. What
+// proxies add on the way (Via, Forwarded, X-Forwarded-*, Cookie) outlives a snooze only where the definition has it.
 func WithHeader(key, value string) SharedOption { return headerOption{key, value} }
 
 // WithEnqueueRetry retries the call that creates the task. Unset fields of p are taken from the task's policy,

@@ -24,11 +24,9 @@ var ErrNoScheduler = errors.New("the App has no scheduler: set Config.Scheduler 
 func (a *App) PublishMessage(ctx context.Context, m *transport.Message) (id string, err error) {
 	if chain := a.table.Load().publish; chain != nil {
 		r := throughPublish(ctx, chain, []*transport.Message{m})
-		id, err = r[0].Receipt.ID, r[0].Err
-	} else {
-		id, err = a.publishOne(ctx, m)
+		return r[0].Receipt.ID, r[0].Err
 	}
-	if err == nil {
+	if id, err = a.publishOne(ctx, m); err == nil {
 		a.logPublished(ctx, m, id)
 	}
 	return id, err
@@ -42,18 +40,9 @@ func (a *App) PublishMessages(ctx context.Context, ms []*transport.Message) (res
 		return nil
 	}
 	if chain := a.table.Load().publish; chain != nil {
-		results = throughPublish(ctx, chain, ms)
-	} else {
-		results = a.publishAll(ctx, ms)
+		return throughPublish(ctx, chain, ms)
 	}
-	if a.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
-		for i, r := range results {
-			if r.Err == nil {
-				a.logPublished(ctx, ms[i], r.Receipt.ID)
-			}
-		}
-	}
-	return results
+	return a.publishLogged(ctx, ms)
 }
 
 // throughPublish gives middleware messages of its own, and holds it to its contract of one result for each.
@@ -72,7 +61,19 @@ func throughPublish(ctx context.Context, chain PublishFunc, ms []*transport.Mess
 	return failAll(n, fmt.Errorf("middleware of UsePublish returned %d results for %d messages: whether they were published is unknown", len(results), n))
 }
 
-// publishAll is the innermost PublishFunc.
+// publishLogged is the innermost PublishFunc: it sees what middleware has put on the messages.
+func (a *App) publishLogged(ctx context.Context, ms []*transport.Message) []Result {
+	results := a.publishAll(ctx, ms)
+	if a.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
+		for i, r := range results {
+			if r.Err == nil {
+				a.logPublished(ctx, ms[i], r.Receipt.ID)
+			}
+		}
+	}
+	return results
+}
+
 func (a *App) publishAll(ctx context.Context, ms []*transport.Message) []Result {
 	if a.cfg.Broker == nil {
 		return failAll(len(ms), ErrNoBroker)

@@ -31,9 +31,9 @@ type run struct {
 	app      *App
 	route    *route
 	delivery *transport.Delivery
-	began    time.Duration // since the App was made
-	payload  *any          // nil unless payloads are logged
-	told     atomic.Bool   // that some headers stay behind
+	began    time.Duration       // since the App was made
+	payload  atomic.Pointer[any] // nil unless payloads are logged
+	told     atomic.Bool         // that some headers stay behind
 	source   source
 	wrapped  bool // of a message: the delivery's body is its wrapped push
 	then     atomic.Pointer[aftermathOf]

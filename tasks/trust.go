@@ -31,6 +31,18 @@ func (a *App) warnUnguarded(ctx context.Context) {
 	}
 }
 
+// accepter is an Authenticator that knows the audiences which it lets in.
+type accepter interface{ Accepts(audience string) bool }
+
+// warnAudience tells that the App's own tasks will be refused when they come back.
+func (a *App) warnAudience() {
+	c, ok := a.cfg.Authenticator.(accepter)
+	if ok && a.cfg.Audience != "" && !c.Accepts(a.cfg.Audience) {
+		a.cfg.Logger.Warn("tasks: tokens are made for Config.Audience, which Config.Authenticator does not accept: every push will be answered with 401:"+
+			" give oidc.Audience the same value", "audience", a.cfg.Audience)
+	}
+}
+
 // isLoopback reports whether an endpoint can be reached from this machine alone.
 func isLoopback(endpoint string) bool {
 	u, err := url.Parse(endpoint)

@@ -86,6 +86,34 @@ func TestNewApp_NobodyDecidesWhoMayDeliver_IsWarnedOfOnce(t *testing.T) {
 	}
 }
 
+// choosy is an Authenticator for one audience.
+type choosy struct {
+	tasks.Authenticator
+	audience string
+}
+
+func (c choosy) Accepts(audience string) bool { return audience == c.audience }
+
+func TestNewApp_AuthenticatorOfAnotherAudience_IsWarnedOf(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		accepts, audience string
+		warned            bool
+	}{
+		{"https://shop.example.com", "", false},
+		{"https://shop.example.com", "https://shop.example.com", false},
+		{"https://shop.example.com/_tasks", "", true},
+		{"https://shop.example.com", "shop", true},
+	} {
+		log := &dlvLog{}
+		dlvApp(t, tasks.Config{Endpoint: "https://shop.example.com/_tasks", Audience: c.audience, Authenticator: choosy{tasks.TrustNetwork(), c.accepts}, Logger: slog.New(log)})
+		rs := log.taken()
+		if len(rs) > 0 != c.warned || c.warned && (rs[0].level != slog.LevelWarn || !strings.Contains(rs[0].message, "oidc.Audience")) {
+			t.Errorf("%+v: logged %+v", c, rs)
+		}
+	}
+}
+
 func TestTrustNetwork_LetsEverybodyIn(t *testing.T) {
 	t.Parallel()
 	auth := tasks.TrustNetwork()

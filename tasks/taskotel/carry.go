@@ -54,9 +54,9 @@ func canonical(key string) string {
 // clientPrefix is that of the attributes in which Google's clients carry a context where they trace themselves.
 const clientPrefix = "googclient_"
 
-// carrier is where a delivery carries its context. A message has it with itself; what its push says may be of
-// whoever pushed it.
-func (in *instrumentation) carrier(d *transport.Delivery) propagation.TextMapCarrier {
+// carrier is where a delivery carries its context, and whether that is the producer's for sure. A message has it with
+// itself, a task that comes over HTTP a second time: what its request says may be of whoever brought it.
+func (in *instrumentation) carrier(d *transport.Delivery) (c propagation.TextMapCarrier, producers bool) {
 	if m := d.Message; m != nil && d.Queue == "" {
 		data, _ := pushwire.ExtractHeaders(m.Data, in.headersKey)
 		for _, get := range []func(field string) string{
@@ -65,11 +65,12 @@ func (in *instrumentation) carrier(d *transport.Delivery) propagation.TextMapCar
 			func(field string) string { return m.Attributes[clientPrefix+field] },
 		} {
 			if found := in.collect(get); len(found) > 0 {
-				return found
+				return found, true
 			}
 		}
+		return headerCarrier(d.Header), false
 	}
-	return headerCarrier(d.Header)
+	return headerCarrier(d.Header), in.taskSystem == systemLocal || len(d.Header[headers.Traceparent]) > 0
 }
 
 // collect gathers the propagator's fields.

@@ -22,15 +22,20 @@
 //
 // Each attempt is a span of its own, all of one task under the span of its enqueue. A task that is snoozed, and a message
 // that becomes a task, go on under the run that asked for it; so do what Config.Quarantine enqueues and the line that is
-// logged of the outcome. The span of an HTTP server around a push is the parent of the run where it is of the same trace
-// (the run is then linked to the enqueue), and else linked; of a job's run it is the parent.
+// logged of the outcome. A run that is its producer's child has no link to it beside, which the conventions recommend.
+//
+// The span of an HTTP server around a push is linked, be it of the same trace or not: its parent may be a front end's that
+// nobody ever sees. It is the parent itself of a job's run, and where it is of the trace of a run of which nothing but the
+// request's own headers, which a front end may have changed, say whose child it is: a task enqueued without this package or
+// with another propagator's fields, a message that says nothing. What the request says is then linked.
 //
 // The context travels in headers (traceparent and tracestate, see [WithPropagator]), whatever Config.PropagatedHeaders
 // says: of a task its own, of a message those in its data (Config.PropagatedHeadersKey) where that is a JSON object, else
 // in attributes: http-traceparent. A publisher of pubsub.Raw uses attributes, so that its data stays as it is. What was
-// propagated is replaced. A task that comes back over HTTP has traceparent a second time, as Typedtasks-Traceparent: front
-// ends, Cloud Run's for one, replace the first by spans of their own. Received are also the attributes of Google's clients
-// that trace themselves, googclient_traceparent. A task or message that is too large for it travels without.
+// propagated is replaced, and so is a traceparent given by tasks.WithHeader: each is the parent of the enqueue's span where
+// none is around. A task that comes back over HTTP has traceparent a second time, as Typedtasks-Traceparent: front ends,
+// Cloud Run's for one, replace the first by spans of their own. Received are also the attributes of Google's clients that
+// trace themselves, googclient_traceparent. A task or message that is too large for it travels without.
 //
 // # Attributes
 //

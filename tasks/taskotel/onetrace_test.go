@@ -6,10 +6,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -68,35 +71,46 @@ func newCloud(t testing.TB) *cloud {
 	return c
 }
 
-// serve mounts an App, and makes its topics and subscriptions.
-func (c *cloud) serve(t testing.TB, app *tasks.App) {
+// serve mounts an App behind a front end, or a handler around it, and makes its topics and subscriptions.
+func (c *cloud) serve(t testing.TB, app *tasks.App, h http.Handler) {
 	t.Helper()
-	c.mux.Handle("/_tasks/", frontEnd(app))
+	c.mux.Handle("/_tasks/", frontEnd(h))
 	if _, err := pubsub.Sync(t.Context(), app); err != nil && !errors.Is(err, pubsub.ErrNothingToSync) {
 		t.Fatal(err)
 	}
 }
 
+// What the front end says of requests: its span, and the trace of those that are of none.
+const (
+	frontEndTrace = "4bf92f3577b34da6a3ce929d0e0e4736"
+	frontEndSpan  = "00f067aa0ba902b7"
+)
+
 // frontEnd stands in front of a service as Cloud Run's does: it has spans of its own, which nobody ever sees.
 func frontEnd(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		trace := "4bf92f3577b34da6a3ce929d0e0e4736"
+		trace := frontEndTrace
 		if _, known, ok := strings.Cut(r.Header.Get("Traceparent"), "-"); ok {
 			trace = known[:32]
 		}
-		r.Header.Set("Traceparent", "00-"+trace+"-00f067aa0ba902b7-01")
+		r.Header.Set("Traceparent", "00-"+trace+"-"+frontEndSpan+"-01")
 		next.ServeHTTP(w, r)
 	})
 }
 
-// request calls a user's route as a traced client does.
-func (c *cloud) request(t testing.TB, path string, header http.Header) {
+// request calls a user's route as a client does whose own span is the root of all, and returns that.
+func (c *cloud) request(t testing.TB, e *exported, path string, header http.Header) trace.SpanContext {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.URL+path, nil)
+	ctx, root := e.provider.Tracer("test").Start(t.Context(), "call", trace.WithSpanKind(trace.SpanKindClient))
+	defer root.End()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.URL+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header = header
+	for name := range header {
+		r.Header.Set(name, header.Get(name))
+	}
+	propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(r.Header))
 	resp, err := c.Client().Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -105,19 +119,72 @@ func (c *cloud) request(t testing.TB, path string, header http.Header) {
 	if resp.StatusCode != http.StatusNoContent {
 		t.Fatalf("%s answered %s", path, resp.Status)
 	}
+	return root.SpanContext()
 }
 
-// What the issue asks for: an HTTP request, a task through Cloud Tasks, an event through Pub/Sub.
+// wantServers fails unless an instrumented server around pushes, behind a front end, has a span in each of the traces, in
+// this order, a child of the front end's and linked to by one run. It returns all other spans.
+func wantServers(t testing.TB, spans tracetest.SpanStubs, traces ...string) (others tracetest.SpanStubs) {
+	t.Helper()
+	var servers tracetest.SpanStubs
+	links := map[trace.SpanID]int{}
+	for _, s := range spans {
+		if s.Name == "PUSH" {
+			servers = append(servers, s)
+			continue
+		}
+		others = append(others, s)
+		if s.SpanKind == trace.SpanKindConsumer && len(traces) > 0 && len(s.Links) == 1 {
+			links[s.Links[0].SpanContext.SpanID()]++
+		} else {
+			wantLinks(t, s)
+		}
+	}
+	slices.SortStableFunc(servers, func(a, b tracetest.SpanStub) int { return a.StartTime.Compare(b.StartTime) })
+	var got []string
+	for _, s := range servers {
+		got = append(got, s.SpanContext.TraceID().String())
+		if parent := s.Parent.SpanID().String(); parent != frontEndSpan {
+			t.Errorf("the parent of a server's span is %s, want the front end's", parent)
+		}
+		if n := links[s.SpanContext.SpanID()]; n != 1 {
+			t.Errorf("%d runs link to a server's span, want 1", n)
+		}
+	}
+	if !slices.Equal(got, traces) {
+		t.Errorf("the server has spans in the traces %q, want %q", got, traces)
+	}
+	return others
+}
+
+// What the issue asks for: an HTTP request, a task through Cloud Tasks, an event through Pub/Sub. The front end that
+// stands in front of the pushes is never seen, whether or not the server behind it has spans too.
 func TestOneTrace_FromARequestToASubscriber(t *testing.T) {
+	const bare = `
+		client call: -
+		  producer send payments: ok
+		    consumer process payments: executed
+		      producer send orders: ok
+		        consumer subscribe audit: executed`
 	for _, c := range []struct {
-		name       string
-		propagated []string // nothing of it is needed but that the request's context is known
-		header     http.Header
-		root       string
+		name         string
+		propagated   []string // nothing of it is needed but that the request's context is known
+		header       http.Header
+		instrumented bool
+		want         string
 	}{
-		{"traceparent is propagated", nil, http.Header{"Traceparent": {traceparent}, "Tracestate": {"vendor=1"}}, "(outside)"},
-		{"as is tracestate", []string{"traceparent", "tracestate", "x-tenant"},
-			http.Header{"Traceparent": {traceparent}, "Tracestate": {"vendor=1"}, "X-Tenant": {"acme"}}, "(outside)"},
+		{"traceparent is propagated", nil, http.Header{"Tracestate": {"vendor=1"}}, false, bare},
+		{"as is tracestate", []string{"traceparent", "tracestate", "x-tenant"}, http.Header{"Tracestate": {"vendor=1"}, "X-Tenant": {"acme"}}, false, bare},
+		{"in a server that is instrumented", nil, http.Header{}, true, `
+		client call: -
+		  server SERVE: -
+		    producer send payments: ok
+		      consumer process payments: executed
+		        producer send orders: ok
+		          consumer subscribe audit: executed
+		(outside)
+		  server PUSH: -
+		  server PUSH: -`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			spans, world := tracing(t), newCloud(t)
@@ -134,31 +201,36 @@ func TestOneTrace_FromARequestToASubscriber(t *testing.T) {
 			cfg := world.cfg
 			cfg.PropagatedHeaders = c.propagated
 			app := newApp(t, cfg, spans, charge, paid, audit)
-			world.serve(t, app)
-			world.mux.Handle("/orders", app.Propagate(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			route := app.Propagate(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if _, err := charge.Enqueue(r.Context(), order{ID: 7}); err != nil {
 					t.Error(err)
 				}
 				w.WriteHeader(http.StatusNoContent)
-			})))
+			}))
+			if c.instrumented {
+				world.serve(t, app, server(spans, "PUSH", app))
+				world.mux.Handle("/orders", server(spans, "SERVE", route))
+			} else {
+				world.serve(t, app, app)
+				world.mux.Handle("/orders", route)
+			}
 
-			world.request(t, "/orders", c.header)
-			got := spans.want(t, `
-		(outside)
-		  producer send payments: ok
-		    consumer process payments: executed
-		      producer send orders: ok
-		        consumer subscribe audit: executed`)
-			oneTrace(t, got, outerTrace)
-			if id := find(t, got, "send payments").Parent.SpanID().String(); id != outerSpan {
-				t.Errorf("the first parent is %s, want %s", id, outerSpan)
+			root := world.request(t, spans, "/orders", c.header)
+			var servers []string // the traces of their spans: a message's push is of none
+			if c.instrumented {
+				servers = []string{root.TraceID().String(), frontEndTrace}
+			}
+			got := wantServers(t, spans.want(t, c.want), servers...)
+			oneTrace(t, got, root.TraceID().String())
+			if first := find(t, got, "call"); !first.SpanContext.Equal(root) || first.Parent.IsValid() {
+				t.Errorf("the root is %v, of %v, want the client's %v", first.SpanContext, first.Parent, root)
 			}
 			state := ""
 			if c.propagated != nil {
 				state = "vendor=1"
 			}
 			for _, s := range got {
-				if s.SpanContext.TraceState().String() != state {
+				if s.Name != "call" && s.SpanContext.TraceState().String() != state {
 					t.Errorf("the trace state of %s is %q, want %q", s.Name, s.SpanContext.TraceState(), state)
 				}
 			}
@@ -170,37 +242,56 @@ func TestOneTrace_FromARequestToASubscriber(t *testing.T) {
 }
 
 func TestOneTrace_AFailingAttemptAndASnooze_HangTogether(t *testing.T) {
-	spans, world := tracing(t), newCloud(t)
-	runs := 0
-	charge := tasks.New(func(ctx context.Context, _ order) error {
-		switch runs++; runs {
-		case 1:
-			return errDown
-		case 2:
-			return tasks.Snooze(0)
-		default:
-			return nil
-		}
-	}, tasks.WithName("charge"), tasks.WithRetryConfig(transport.RetryConfig{MaxAttempts: 3, MinBackoff: 1e6, MaxBackoff: 1e6}))
-	app := newApp(t, world.cfg, spans, charge)
-	world.serve(t, app)
-	first := must(charge.Enqueue(under(t.Context(), traceparent), order{ID: 1}))(t)
-	got := spans.want(t, `
+	const runs = `
 		(outside)
 		  producer send shop: ok
 		    consumer process shop: failed, error failed
 		    consumer process shop: snoozed
 		      producer send shop: ok
-		        consumer process shop: executed`)
-	oneTrace(t, got, outerTrace)
-	var last tracetest.SpanStub
-	for _, s := range got {
-		if text(s, taskotel.OutcomeKey) == "executed" {
-			last = s
-		}
-	}
-	if text(last, "messaging.message.conversation_id") != first.ID || text(last, "typedtasks.attempt") != "3" || text(last, "messaging.message.id") == first.ID {
-		t.Errorf("the last run says %v, want the first id, %s", values(last.Attributes), first.ID)
+		        consumer process shop: executed`
+	for name, c := range map[string]struct {
+		servers []string // the traces of their spans
+		want    string
+	}{
+		"behind a front end": {nil, runs},
+		"and in a server that is instrumented too": {[]string{outerTrace, outerTrace, outerTrace}, runs + `
+		(outside)
+		  server PUSH: -
+		  server PUSH: -
+		  server PUSH: -`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spans, world := tracing(t), newCloud(t)
+			runs := 0
+			charge := tasks.New(func(ctx context.Context, _ order) error {
+				switch runs++; runs {
+				case 1:
+					return errDown
+				case 2:
+					return tasks.Snooze(0)
+				default:
+					return nil
+				}
+			}, tasks.WithName("charge"), tasks.WithRetryConfig(transport.RetryConfig{MaxAttempts: 3, MinBackoff: 1e6, MaxBackoff: 1e6}))
+			app := newApp(t, world.cfg, spans, charge)
+			h := http.Handler(app)
+			if c.servers != nil {
+				h = server(spans, "PUSH", app)
+			}
+			world.serve(t, app, h)
+			first := must(charge.Enqueue(under(t.Context(), traceparent), order{ID: 1}))(t)
+			got := wantServers(t, spans.want(t, c.want), c.servers...)
+			oneTrace(t, got, outerTrace)
+			var last tracetest.SpanStub
+			for _, s := range got {
+				if text(s, taskotel.OutcomeKey) == "executed" {
+					last = s
+				}
+			}
+			if text(last, "messaging.message.conversation_id") != first.ID || text(last, "typedtasks.attempt") != "3" || text(last, "messaging.message.id") == first.ID {
+				t.Errorf("the last run says %v, want the first id, %s", values(last.Attributes), first.ID)
+			}
+		})
 	}
 }
 
@@ -212,7 +303,7 @@ func TestOneTrace_PulledSubscriberAndViaTasks(t *testing.T) {
 	via := pubsub.NewSubscriber(func(context.Context, pubsub.Message[order]) error { return nil },
 		pubsub.Topic("orders"), pubsub.Subscription("via"), pubsub.ViaTasks())
 	app := newApp(t, world.cfg, spans, paid, pulled, via)
-	world.serve(t, app)
+	world.serve(t, app, app)
 	must(paid.Publish(under(t.Context(), traceparent), order{ID: 1}))(t)
 
 	ctx, cancel := context.WithCancel(t.Context())

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +18,9 @@ import (
 
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
+	"github.com/typedtasks/typedtasks/pubsub"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/tasks/taskotel"
 	"github.com/typedtasks/typedtasks/tasktest"
@@ -160,4 +163,63 @@ func TestOutcome_IsLoggedUnderTheSpan(t *testing.T) {
 			t.Errorf("logged\n%s\nwant\n%s", logged, line)
 		}
 	}
+}
+
+// What is logged of what is sent names the span that travels with it, wherever it travels.
+func TestSent_IsLoggedWithItsTrace(t *testing.T) {
+	t.Parallel()
+	task := tasks.New(nothing, tasks.WithName("charge"))
+	object := pubsub.NewPublisher[order](pubsub.Topic("objects"))
+	other := pubsub.NewPublisher[order](pubsub.Topic("lines"), pubsub.WithCodec(lines{}))
+	raw := pubsub.NewPublisher[pubsub.Raw](pubsub.Topic("bytes"))
+	many := []order{{1}, {2}}
+	stale := pubsub.Raw(`{"_http_headers":{"traceparent":"` + traceparent + `"}}`)
+	for _, c := range []struct {
+		name string
+		send func(ctx context.Context) error
+		line string
+		n    int
+	}{
+		{"a task", func(ctx context.Context) error { _, err := task.Enqueue(ctx, order{1}); return err }, "task enqueued", 1},
+		{"tasks", func(ctx context.Context) error { return errors.Join(resultErrors(task.EnqueueAll(ctx, many))...) }, "task enqueued", 2},
+		{"a message that is a JSON object", func(ctx context.Context) error { _, err := object.Publish(ctx, order{1}); return err }, "message published", 1},
+		{"a message of other data", func(ctx context.Context) error { _, err := other.Publish(ctx, order{1}); return err }, "message published", 1},
+		{"a message of bytes that name another trace", func(ctx context.Context) error { _, err := raw.Publish(ctx, stale); return err }, "message published", 1},
+		{"an attribute that names another trace", func(ctx context.Context) error {
+			_, err := object.Publish(ctx, order{1}, pubsub.Attributes(map[string]string{"http-traceparent": traceparent}))
+			return err
+		}, "message published", 1},
+		{"messages", func(ctx context.Context) error { return errors.Join(resultErrors(object.PublishAll(ctx, many))...) }, "message published", 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			spans, h := tracing(t), &spanHandler{}
+			app := newApp(t, tasks.Config{Transport: nowhere{}, Broker: &remote{}, Endpoint: "https://shop.example.com", Logger: slog.New(h), CloudLoggingProject: "p"},
+				spans, task, object, other, raw)
+			if err := c.send(app.Context(under(t.Context(), traceparent))); err != nil {
+				t.Fatal(err)
+			}
+			var got, want []string
+			for _, line := range h.lines {
+				if named, ok := strings.CutPrefix(line, c.line+" "); ok {
+					_, named, _ = strings.Cut(named, " ") // the span that it was logged under
+					got = append(got, named)
+				}
+			}
+			for _, s := range spans.GetSpans() {
+				if s.SpanKind == trace.SpanKindProducer {
+					want = append(want, fmt.Sprintf("projects/p/traces/%s %s true", outerTrace, s.SpanContext.SpanID()))
+				}
+			}
+			if len(want) != c.n || !slices.Equal(got, want) {
+				t.Errorf("logged\n%s\nwant\n%s", strings.Join(h.lines, "\n"), strings.Join(want, "\n"))
+			}
+		})
+	}
+}
+
+func resultErrors(rs []tasks.Result) (errs []error) {
+	for _, r := range rs {
+		errs = append(errs, r.Err)
+	}
+	return errs
 }

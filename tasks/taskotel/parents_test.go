@@ -41,11 +41,11 @@ func (h *spanHandler) Handle(ctx context.Context, r slog.Record) error {
 	return nil
 }
 
-// server is what instruments a user's HTTP server: each request has a span, a child of what its headers say.
-func server(e *exported, next http.Handler) http.Handler {
+// server is what instruments a user's HTTP server: each request has a span of that name, a child of what its headers say.
+func server(e *exported, name string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-		ctx, span := e.provider.Tracer("test").Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer))
+		ctx, span := e.provider.Tracer("test").Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer))
 		defer span.End()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
@@ -66,55 +66,95 @@ func TestParent_InAServersSpan(t *testing.T) {
 	t.Parallel()
 	task := tasks.New(nothing, tasks.WithName("charge"))
 	sub := pubsub.NewSubscriber(ignore, pubsub.Topic("orders"), pubsub.Subscription("audit"))
+	const front = "00-" + outerTrace + "-00f067aa0ba902b7-01" // of what stands in front of the service
 	message := pubsub.Message[order]{Data: order{1}, Attributes: map[string]string{"http-traceparent": traceparent}}
 	for name, c := range map[string]struct {
 		request func(t testing.TB) *http.Request
 		want    string
-		links   func(spans tracetest.SpanStubs) []string // of the run
+		link    string // of the run: to the server's span, or to that one
 	}{
-		"that is of the producer's trace, it is the parent": {
+		"that is the producer's child, it is linked": {
+			func(t testing.TB) *http.Request {
+				return with(with(tasktest.Request(t, task, order{1}), "Traceparent", traceparent), "Typedtasks-Traceparent", traceparent)
+			}, `
+		(outside)
+		  server PUSH: -
+		  consumer process tasks: executed`, "server",
+		},
+		"that is a front end's child, it is linked": {
+			func(t testing.TB) *http.Request {
+				return with(with(tasktest.Request(t, task, order{1}), "Traceparent", front), "Typedtasks-Traceparent", traceparent)
+			}, `
+		(outside)
+		  server PUSH: -
+		(outside)
+		  consumer process tasks: executed`, "server",
+		},
+		"of the trace of a task that says so once, which a front end may have done, it is the parent": {
 			func(t testing.TB) *http.Request {
 				return with(tasktest.Request(t, task, order{1}), "Traceparent", traceparent)
 			}, `
 		(outside)
-		  server POST: -
-		    consumer process tasks: executed`,
-			func(tracetest.SpanStubs) []string { return []string{outerSpan} },
+		  server PUSH: -
+		    consumer process tasks: executed`, outerSpan,
+		},
+		"of a message's trace, it is linked": {
+			func(t testing.TB) *http.Request {
+				return with(tasktest.PushRequest(t, sub, message), "Traceparent", front)
+			}, `
+		(outside)
+		  server PUSH: -
+		(outside)
+		  consumer subscribe audit: executed`, "server",
 		},
 		"of another trace, it is linked": {
 			func(t testing.TB) *http.Request { return tasktest.PushRequest(t, sub, message) }, `
-		server POST: -
+		server PUSH: -
 		(outside)
-		  consumer subscribe audit: executed`,
-			func(spans tracetest.SpanStubs) []string { return []string{spans[1].SpanContext.SpanID().String()} },
+		  consumer subscribe audit: executed`, "server",
+		},
+		"of a message that says nothing, though its push does, it is the parent": {
+			func(t testing.TB) *http.Request {
+				return with(tasktest.PushRequest(t, sub, pubsub.Message[order]{Data: order{1}}), "Traceparent", traceparent)
+			}, `
+		(outside)
+		  server PUSH: -
+		    consumer subscribe audit: executed`, outerSpan,
 		},
 		"of a task that says nothing, it is the parent": {
 			func(t testing.TB) *http.Request { return tasktest.Request(t, task, order{1}) }, `
-		server POST: -
+		server PUSH: -
 		  consumer process tasks: executed`,
-			func(tracetest.SpanStubs) []string { return nil },
+			"",
 		},
 		"of a job, it is the parent": {
 			func(t testing.TB) *http.Request { return scheduled(t, task) }, `
-		server POST: -
+		server PUSH: -
 		  consumer process nightly: executed`,
-			func(tracetest.SpanStubs) []string { return nil },
+			"",
 		},
 		"of a job whose request says something, it is the parent": {
 			func(t testing.TB) *http.Request { return with(scheduled(t, task), "Traceparent", traceparent) }, `
 		(outside)
-		  server POST: -
+		  server PUSH: -
 		    consumer process nightly: executed`,
-			func(tracetest.SpanStubs) []string { return []string{outerSpan} },
+			outerSpan,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spans := tracing(t)
 			task, sub := tasks.New(nothing, tasks.WithName("charge")), pubsub.NewSubscriber(ignore, pubsub.Topic("orders"), pubsub.Subscription("audit"))
 			app := newApp(t, tasks.Config{Transport: nowhere{}, Broker: &remote{}, Endpoint: "https://shop.example.com"}, spans, task, sub)
-			server(spans, app).ServeHTTP(httptest.NewRecorder(), c.request(t))
+			server(spans, "PUSH", app).ServeHTTP(httptest.NewRecorder(), c.request(t))
 			got := spans.want(t, c.want)
-			wantLinks(t, got[0], c.links(got)...)
+			switch c.link {
+			case "":
+				wantLinks(t, got[0])
+			case "server":
+				wantLinks(t, got[0], find(t, got, "PUSH").SpanContext.SpanID().String())
+			default:
+				wantLinks(t, got[0], c.link)
+			}
 		})
 	}
 }
@@ -138,6 +178,38 @@ func TestParent_OfAJob_IsNone(t *testing.T) {
 		  producer send shop: ok`)
 	wantLinks(t, got[0])
 	wantLinks(t, got[2], outerSpan)
+}
+
+// What runs within Enqueue is the enqueue's child too, of many each that of its own.
+func TestParent_WithinAnEnqueue_IsItsSpan(t *testing.T) {
+	t.Parallel()
+	spans := tracing(t)
+	task, p := tasks.New(nothing, tasks.WithName("charge")), pubsub.NewPublisher[order](pubsub.Topic("orders"))
+	sub := pubsub.NewSubscriber(ignore, pubsub.Topic("orders"), pubsub.Subscription("audit"))
+	newApp(t, tasks.Config{Name: "shop", Eager: true}, spans, task, p, sub)
+	must(task.Enqueue(t.Context(), order{1}))(t)
+	must(p.Publish(t.Context(), order{1}))(t)
+	for _, s := range spans.want(t, `
+		producer send shop: ok
+		  consumer process shop: executed
+		producer send orders: ok
+		  consumer subscribe audit: executed`) {
+		wantLinks(t, s)
+	}
+	spans.Reset()
+	task.EnqueueAll(t.Context(), []order{{1}, {2}})
+	got := spans.want(t, `
+		producer create shop: ok
+		  consumer process shop: executed
+		producer create shop: ok
+		  consumer process shop: executed
+		client send shop: -`)
+	whole := find(t, got, "send shop").SpanContext.SpanID().String()
+	for _, s := range got {
+		if s.Name == "process shop" {
+			wantLinks(t, s, whole)
+		}
+	}
 }
 
 func TestParent_OfAnEnqueue_IsTheSpanAroundIt(t *testing.T) {

@@ -95,31 +95,38 @@ func (r *attempt) begin(ctx context.Context) context.Context {
 	return ctx
 }
 
-// parent chooses whose child the span is. A span that is around the run, as a server's, is its parent where it is of the
-// same trace, and else linked: the trace is the producer's. A job has no producer: what came along with it is linked.
+// parent chooses whose child the span is: the producer's, where the delivery has one, and a span that is around the run, as
+// a server's, is linked. What only the request says may be of whoever stands in front of the service: then a span around
+// the run is its parent where it is of the same trace. A job has no producer: what came along with it is linked.
 func (r *attempt) parent(ctx context.Context) (context.Context, []trace.SpanStartOption) {
 	around := trace.SpanFromContext(ctx)
 	ambient := around.SpanContext()
-	with := r.in.propagator.Extract(ctx, r.in.carrier(r.delivery))
+	carrier, producers := r.in.carrier(r.delivery)
+	with := r.in.propagator.Extract(ctx, carrier)
 	created := trace.SpanContextFromContext(with)
-	carries := created.IsValid() && !created.Equal(ambient)
+	within := func() context.Context { return trace.ContextWithSpan(with, around) }
 	link := func(sc trace.SpanContext) []trace.SpanStartOption {
 		return []trace.SpanStartOption{trace.WithLinks(trace.Link{SpanContext: sc})}
 	}
 	switch {
-	case !carries:
+	case !created.IsValid():
 		return with, nil
 	case r.job && !ambient.IsValid():
 		return with, append(link(created), trace.WithNewRoot())
 	case !ambient.IsValid():
 		return with, nil
-	case r.inCaller && !r.queued():
-		return trace.ContextWithSpan(with, around), nil
-	case r.job, r.inCaller, created.TraceID() == ambient.TraceID():
-		return trace.ContextWithSpan(with, around), link(created)
+	case sameSpan(created, ambient), r.inCaller && !r.queued():
+		return within(), nil
+	case r.job, r.inCaller, !producers && created.TraceID() == ambient.TraceID():
+		return within(), link(created)
 	default:
 		return with, link(ambient)
 	}
+}
+
+// sameSpan compares what names a span: one that was carried is remote, though it may be the one that is around.
+func sameSpan(a, b trace.SpanContext) bool {
+	return a.TraceID() == b.TraceID() && a.SpanID() == b.SpanID()
 }
 
 // queued reports whether the delivery is of a task that waits in its queue: Debug.

@@ -129,7 +129,7 @@ func tree(spans tracetest.SpanStubs) string {
 	}
 	draw(trace.SpanID{}, 0)
 	var outside []trace.SpanID
-	for _, s := range spans {
+	for _, s := range slices.SortedStableFunc(slices.Values(spans), func(a, b tracetest.SpanStub) int { return a.StartTime.Compare(b.StartTime) }) {
 		if p := s.Parent.SpanID(); p.IsValid() && !known[p] && !slices.Contains(outside, p) {
 			outside = append(outside, p)
 		}

@@ -5,14 +5,20 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/typedtasks/typedtasks/tasks"
+	"github.com/typedtasks/typedtasks/tasks/taskotel"
 	"github.com/typedtasks/typedtasks/transport/memory"
 	"github.com/typedtasks/typedtasks/transport/oidc"
 )
@@ -73,7 +79,19 @@ func BenchmarkAuthenticate(b *testing.B) {
 	})
 }
 
-// BenchmarkServeHTTP is a push from request to answer, without an authenticator and with one, the token seen before.
+// benchSide is a way to answer pushes: who may deliver, with what tokens, and whether it is traced. Turns of it have n
+// calls.
+type benchSide struct {
+	name   string
+	auth   tasks.Authenticator
+	tokens []string // in turns
+	traced bool
+	n      int
+}
+
+// BenchmarkServeHTTP is a push from request to answer: open to all, and with an Authenticator, for tokens that were seen
+// before and for ever new ones, without tracing and with it. The sides run in turns, so that what else the machine does
+// falls on all alike; what is reported is the median ratio of each one's time to that of the open side.
 func BenchmarkServeHTTP(b *testing.B) {
 	google := google()
 	server := newKeyServer(serves(google))
@@ -81,36 +99,97 @@ func BenchmarkServeHTTP(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, c := range []struct {
-		name, token string
-		auth        tasks.Authenticator
-	}{
-		{"open", google.token(nil), nil},
-		{"authenticated", google.token(nil), newAuth(b, server.client())},
-		{"behind_cloud_run", strings.TrimPrefix(handOn(mustJSON(goodClaims(nil))), "Bearer "), unverified},
+	tokens := make([]string, 1100) // more than are remembered
+	for i := range tokens {
+		tokens[i] = google.token(map[string]any{"n": i})
+	}
+	one := tokens[:1]
+	sides := []benchSide{
+		{"open", nil, one, false, 2000},
+		{"authenticated", newAuth(b, server.client()), one, false, 2000},
+		{"authenticated_new", newAuth(b, server.client()), tokens, false, 200},
+		{"behind_cloud_run", unverified, []string{handedOn(google.header(nil), goodClaims(nil))}, false, 1000},
+		{"open_traced", nil, one, true, 1000},
+		{"authenticated_traced", newAuth(b, server.client()), one, true, 1000},
+	}
+	took, calls := map[string][]float64{}, map[string]func(){}
+	for _, side := range sides {
+		calls[side.name] = prepare(b, side)
+		calls[side.name]()
+	}
+	for b.Loop() {
+		for _, side := range sides {
+			call, start := calls[side.name], time.Now()
+			for range side.n {
+				call()
+			}
+			took[side.name] = append(took[side.name], float64(time.Since(start))/float64(side.n))
+		}
+	}
+	report := func(name, than string) {
+		ratios := make([]float64, len(took[name]))
+		for i, ns := range took[name] {
+			ratios[i] = ns / took[than][i]
+		}
+		b.ReportMetric(median(ratios), name+"/"+than)
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(took["open"]), "open-ns")
+	for _, side := range sides[1:] {
+		report(side.name, "open")
+	}
+	report("authenticated_traced", "open_traced")
+}
+
+func median(xs []float64) float64 { return slices.Sorted(slices.Values(xs))[len(xs)/2] }
+
+// prepare makes an App, and a push that it executes.
+func prepare(b *testing.B, side benchSide) func() {
+	b.Helper()
+	app, err := tasks.NewApp(tasks.Config{Name: "shop", Transport: memory.New(), Endpoint: audience + "/_tasks", Authenticator: side.auth, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = app.Shutdown(context.Background()) })
+	if side.traced {
+		err := taskotel.Instrument(app, taskotel.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(unexported{}))),
+			taskotel.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))))
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := app.Register(tasks.New(func(context.Context, welcome) error { return nil }, tasks.WithName("Welcome"))); err != nil {
+		b.Fatal(err)
+	}
+	body, w := strings.NewReader(""), httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodPost, "/_tasks/tasks/Welcome", body)
+	for name, value := range map[string]string{
+		"User-Agent": "Google-Cloud-Tasks", "Content-Type": "application/json", "X-CloudTasks-QueueName": "shop", "X-CloudTasks-TaskName": "57462374832847",
+		"X-CloudTasks-TaskRetryCount": "0", "X-CloudTasks-TaskExecutionCount": "0", "Traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 	} {
-		b.Run(c.name, func(b *testing.B) {
-			app, err := tasks.NewApp(tasks.Config{Transport: memory.New(), Endpoint: audience + "/_tasks", Authenticator: c.auth})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer func() { _ = app.Shutdown(context.Background()) }()
-			if err := app.Register(tasks.New(func(context.Context, welcome) error { return nil }, tasks.WithName("Welcome"))); err != nil {
-				b.Fatal(err)
-			}
-			body := strings.NewReader("")
-			r := httptest.NewRequest(http.MethodPost, "/_tasks/tasks/Welcome", body)
-			r.Header["Authorization"] = bearer(c.token)
-			w := httptest.NewRecorder()
-			b.ReportAllocs()
-			for b.Loop() {
-				body.Reset(`{"user_id":7}`)
-				w.Body.Reset()
-				app.ServeHTTP(w, r)
-			}
-			if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "executed") {
-				b.Fatalf("answered with %d: %s", w.Code, w.Body)
-			}
-		})
+		r.Header.Set(name, value)
+	}
+	authorizations := make([][]string, len(side.tokens))
+	for i, token := range side.tokens {
+		authorizations[i] = bearer(token)
+	}
+	i := 0
+	return func() {
+		body.Reset(`{"user_id":7}`)
+		w.Body.Reset()
+		r.Header["Authorization"] = authorizations[i%len(authorizations)]
+		i++
+		app.ServeHTTP(w, r)
+		if !strings.Contains(w.Body.String(), "executed") {
+			b.Fatalf("answered with %d: %s", w.Code, w.Body)
+		}
 	}
 }
+
+// unexported is a processor of spans that keeps none.
+type unexported struct{}
+
+func (unexported) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
+func (unexported) OnEnd(sdktrace.ReadOnlySpan)                     {}
+func (unexported) Shutdown(context.Context) error                  { return nil }
+func (unexported) ForceFlush(context.Context) error                { return nil }

@@ -3,6 +3,7 @@ package oidc
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,20 +17,35 @@ const (
 	issuerNoHTTP = "accounts.google.com"
 )
 
-const (
-	maxLifetime = 24 * time.Hour // of a token. Google's live for one
-	lastSecond  = 253402300799   // of the year 9999, beyond which times are no times
-)
-
-// claims are what a token says, as far as it matters here. Times are in seconds since 1970; nil: absent.
+// claims are what a token says, as far as it matters here.
 type claims struct {
-	Issuer        string `json:"iss"`
-	Audience      string `json:"aud"` // a list does not read
-	Email         string `json:"email"`
-	EmailVerified bool   `json:"email_verified"`
-	Expires       *int64 `json:"exp"`
-	IssuedAt      *int64 `json:"iat"`
-	NotBefore     *int64 `json:"nbf"`
+	Issuer        string      `json:"iss"`
+	Audience      string      `json:"aud"` // a list does not read
+	Email         string      `json:"email"`
+	EmailVerified bool        `json:"email_verified"`
+	Expires       numericDate `json:"exp"`
+	IssuedAt      numericDate `json:"iat"`
+	NotBefore     numericDate `json:"nbf"`
+}
+
+// numericDate is a time as RFC 7519 has it: a number of seconds since 1970, which may have a fraction. The zero value:
+// the claim is absent.
+type numericDate struct{ time.Time }
+
+// lastSecond is of the year 9999, beyond which times are no times.
+const lastSecond = 253402300799
+
+var errNoTime = errors.New("it is no time: want a number of seconds since 1970")
+
+// UnmarshalJSON takes numbers above 0 only, and neither a quoted one nor null.
+func (d *numericDate) UnmarshalJSON(b []byte) error {
+	seconds, err := strconv.ParseFloat(string(b), 64)
+	if err != nil || !(seconds > 0 && seconds <= lastSecond) {
+		return errNoTime
+	}
+	whole := int64(seconds)
+	d.Time = time.Unix(whole, int64((seconds-float64(whole))*1e9))
+	return nil
 }
 
 // readClaims reads a token's payload. Names count in their own spelling only, none may stand there twice, and each has
@@ -43,6 +59,9 @@ func readClaims(payload []byte) (claims, error) {
 	var at jsontext.Pointer
 	if e, ok := errors.AsType[*json.SemanticError](err); ok {
 		at = e.JSONPointer
+		if errors.Is(err, errNoTime) {
+			err = errNoTime
+		}
 	} else if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		at = e.JSONPointer
 	}
@@ -79,42 +98,16 @@ func (r *rules) check(c claims, now time.Time) error {
 }
 
 func (r *rules) checkTimes(c claims, now time.Time) error {
-	expires, err := timeOf("exp", c.Expires)
-	if err != nil {
-		return err
-	}
-	issued, err := timeOf("iat", c.IssuedAt)
-	if err != nil {
-		return err
-	}
 	show := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 	switch {
-	case !now.Before(expires.Add(r.leeway)):
-		return differs(ReasonExpired, "exp", show(expires), "after "+show(now))
-	case issued.After(now.Add(r.leeway)):
-		return differs(ReasonEarly, "iat", show(issued), "until "+show(now))
-	case expires.Sub(issued) > maxLifetime:
-		return differs(ReasonLifetime, "exp", show(expires), "until "+show(issued.Add(maxLifetime)))
-	}
-	if c.NotBefore == nil {
-		return nil
-	}
-	begins, err := timeOf("nbf", c.NotBefore)
-	if err != nil {
-		return err
-	}
-	if begins.After(now.Add(r.leeway)) {
-		return differs(ReasonEarly, "nbf", show(begins), "until "+show(now))
+	case c.Expires.IsZero():
+		return refuse(ReasonMalformed, "exp", errors.New("there is none"))
+	case !now.Before(c.Expires.Add(r.leeway)):
+		return differs(ReasonExpired, "exp", show(c.Expires.Time), "after "+show(now))
+	case c.IssuedAt.After(now.Add(r.leeway)):
+		return differs(ReasonEarly, "iat", show(c.IssuedAt.Time), "until "+show(now))
+	case c.NotBefore.After(now.Add(r.leeway)):
+		return differs(ReasonEarly, "nbf", show(c.NotBefore.Time), "until "+show(now))
 	}
 	return nil
-}
-
-func timeOf(claim string, seconds *int64) (time.Time, error) {
-	switch {
-	case seconds == nil:
-		return time.Time{}, refuse(ReasonMalformed, claim, errors.New("there is none"))
-	case *seconds <= 0 || *seconds > lastSecond:
-		return time.Time{}, refuse(ReasonMalformed, claim, errors.New("it is no time"))
-	}
-	return time.Unix(*seconds, 0), nil
 }

@@ -18,16 +18,23 @@
 //
 //	iss              https://accounts.google.com or accounts.google.com
 //	aud              one text that is on the list, letter for letter; never compared with the request's URL
-//	exp, iat, nbf    not past, not future, within the leeway; 24 hours at most from iat to exp. nbf may be absent
+//	exp              not past, within the leeway
+//	iat, nbf         not in the future, within the leeway; either may be absent
 //	email_verified   true, not "true"
 //	email            on the list, letter for letter
+//
+// Times are numbers of seconds since 1970, with a fraction if need be, up to the year 9999; a quoted number is none, and
+// neither is null. How long a token is good is its issuer's to say.
 //
 // # Keys
 //
 // They are fetched when the first token needs them, once for all that wait, and kept as long as max-age says: one
-// minute to 24 hours, an hour where it says nothing. After that they serve while new ones are fetched. A token whose key
-// is not among them has them fetched too, and waits; but not within 10 seconds of the last time, so that no flood of
-// made-up keys reaches the key server. Tokens of known keys wait for nothing.
+// minute to 24 hours, an hour where it says nothing. After that they serve while new ones are fetched. There is one fetch
+// at a time, and tokens of known keys wait for none.
+//
+// A token whose key is not among them has them fetched too, and waits: keys may rotate at any time, and no good token is
+// refused for it. Three such fetches may follow each other at once, and one more each 10 seconds, so that no flood of
+// made-up keys reaches the key server. During one, tokens of a new key may be refused for those 10 seconds.
 //
 // As long as the key server is down, slow, or answers with anything but usable keys, those of before serve, for up to
 // 24 hours longer than max-age said. It is asked again after 1 s, 2 s, 4 s and so on to 30 s, and each failure is
@@ -36,7 +43,8 @@
 // # Concurrency
 //
 // An [Authenticator] is safe for concurrent use. A fetch takes 5 s at most and belongs to none of the requests that
-// wait for it: one that ends takes nothing away from the others. Nothing has to be closed.
+// wait for it: one that ends takes nothing away from the others. A request waits for two at most: for one that had begun
+// before it came, and for the next. Nothing has to be closed.
 //
 // # Limits
 //

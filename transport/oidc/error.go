@@ -34,7 +34,6 @@ const (
 	ReasonAudience   Reason = "audience"         // it was made for somebody else
 	ReasonExpired    Reason = "expired"          // its time is over
 	ReasonEarly      Reason = "not_yet_valid"    // its time has not begun: is the clock right?
-	ReasonLifetime   Reason = "lifetime"         // it is good for longer than any of Google's
 	ReasonUnverified Reason = "unverified_email" // whose it is was not verified
 	ReasonAccount    Reason = "other_account"    // it is good, and of an account that is not allowed
 )

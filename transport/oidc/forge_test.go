@@ -35,7 +35,7 @@ type signer struct {
 }
 
 // Making keys takes long, and no test changes one.
-var keys = sync.OnceValue(func() (made [3]*rsa.PrivateKey) {
+var keys = sync.OnceValue(func() (made [4]*rsa.PrivateKey) {
 	for i := range made {
 		made[i] = makeKey(2048)
 	}
@@ -52,6 +52,7 @@ func makeKey(bits int) *rsa.PrivateKey {
 
 func google() signer   { return signer{keys()[0], "key-1"} }
 func rotated() signer  { return signer{keys()[1], "key-2"} }
+func third() signer    { return signer{keys()[3], "key-3"} }
 func stranger() signer { return signer{keys()[2], "key-1"} } // who names Google's key
 
 // goodClaims are those of a token as Cloud Tasks carries it, with some replaced; nil leaves one out.

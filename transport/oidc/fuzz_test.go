@@ -3,7 +3,6 @@ package oidc_test
 import (
 	"crypto/rsa"
 	"encoding/json"
-	"fmt"
 	"math/big"
 	"math/rand/v2"
 	"strings"
@@ -72,6 +71,9 @@ func FuzzClaims(f *testing.F) {
 	f.Add([]byte(strings.Replace(good, `"email"`, `"EMAIL"`, 1)))
 	f.Add([]byte(strings.Replace(good, `"aud":"`+audience+`"`, `"aud":["`+audience+`"]`, 1)))
 	f.Add([]byte(strings.Replace(good, `"exp":`, `"exp":9999999999999`, 1)))
+	f.Add([]byte(strings.Replace(good, `"exp":`, `"exp":0.5e1`, 1)))
+	f.Add([]byte(strings.Replace(good, `{`, `{"nbf":1732415400.75,`, 1)))
+	f.Add([]byte(strings.Replace(good, `{`, `{"nbf":null,`, 1)))
 	f.Add([]byte(`{"iss":null,"aud":7,"exp":1e300}`))
 	f.Add([]byte("null"))
 	f.Add([]byte("[[[[[["))
@@ -86,9 +88,16 @@ func FuzzClaims(f *testing.F) {
 		if err := json.Unmarshal(payload, &c); err != nil {
 			t.Fatalf("%s was let in: %v", payload, err)
 		}
+		now := time.Now()
 		expires, _ := c["exp"].(float64)
+		for _, name := range []string{"iat", "nbf"} {
+			begins, number := c[name].(float64)
+			if _, there := c[name]; there && (!number || begins <= 0 || begins > float64(now.Add(time.Minute).Unix())) {
+				t.Fatalf("%s was let in, with %s %v", payload, name, c[name])
+			}
+		}
 		if iss := c["iss"]; iss != "https://accounts.google.com" && iss != "accounts.google.com" || c["aud"] != audience ||
-			c["email"] != account || c["email_verified"] != true || expires < float64(time.Now().Add(-time.Minute).Unix()) {
+			c["email"] != account || c["email_verified"] != true || expires < float64(now.Add(-time.Minute).Unix()) {
 			t.Fatalf("%s was let in", payload)
 		}
 	})
@@ -119,7 +128,7 @@ func sameKey() *rsa.PrivateKey {
 }
 
 func handOn(payload []byte) string {
-	return fmt.Sprintf("Bearer %s.%s.SIGNATURE_REMOVED_BY_GOOGLE", part(google().header(nil)), part(payload))
+	return "Bearer " + handedOn(google().header(nil), payload)
 }
 
 func checkRefusal(t *testing.T, err error, token string) {

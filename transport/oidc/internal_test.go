@@ -17,8 +17,7 @@ func TestSeen_IsBounded_AndForgetsExpiredTokensFirst(t *testing.T) {
 		return h
 	}
 	put := func(n int, live time.Duration) {
-		expires := now.Add(live).Unix()
-		s.put(hash(n), verified{claims: claims{Expires: &expires}}, now)
+		s.put(hash(n), verified{claims: claims{Expires: numericDate{now.Add(live)}}}, now)
 	}
 	known := func(n int) bool { _, ok := s.get(hash(n)); return ok }
 

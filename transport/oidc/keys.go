@@ -12,11 +12,10 @@ import (
 )
 
 const (
-	fetchTimeout    = 5 * time.Second
-	refreshInterval = 10 * time.Second // from one fetch to the next, however many unknown keys are asked for
-	firstRetry      = time.Second      // after a fetch that failed; twice as long after each further one,
-	lastRetry       = 30 * time.Second // and that at most
-	staleFor        = 24 * time.Hour   // how much longer than max-age keys serve that cannot be fetched anew
+	fetchTimeout = 5 * time.Second
+	firstRetry   = time.Second      // after a fetch that failed; twice as long after each further one,
+	lastRetry    = 30 * time.Second // and that at most
+	staleFor     = 24 * time.Hour   // how much longer than max-age keys serve that cannot be fetched anew
 )
 
 // keySet holds the keys that signatures are verified with, and fetches them when they are needed.
@@ -29,7 +28,8 @@ type keySet struct {
 
 	mu       sync.Mutex
 	inFlight *fetch    // the only one; nil: none
-	next     time.Time // no fetch begins before
+	unknown  budget    // of fetches for keys that are not there
+	again    time.Time // after a fetch that failed none begins before
 	failures int       // fetches that failed since the last that did not
 	lastErr  error     // of the last fetch
 }
@@ -52,22 +52,29 @@ func newKeySet(s settings) *keySet {
 	return set
 }
 
-// get returns the key with that id. One that is known is there at once; another may have to be waited for, once
-// within some seconds.
+// get returns the key with that id. One that is known is there at once; another may have to be waited for, for two
+// fetches at most.
 func (s *keySet) get(ctx context.Context, id string) (*rsa.PublicKey, error) {
 	now := time.Now()
 	current := s.current.Load()
 	if key := current.find(id, now); key != nil {
 		if !now.Before(current.fresh) {
-			s.refresh(now) // for those who come later
+			s.refresh(id, now) // for those who come later
 		}
 		return key, nil
 	}
-	if f := s.refresh(now); f != nil {
+	for range 2 { // what is on its way already may have left before the key was there
+		f, ours := s.refresh(id, time.Now())
+		if f == nil {
+			break
+		}
 		select {
 		case <-f.done:
 		case <-ctx.Done():
 			return nil, refuse(ReasonNoKeys, "kid", fmt.Errorf("waiting for keys: %w", context.Cause(ctx)))
+		}
+		if ours {
+			break
 		}
 	}
 	if key := s.current.Load().find(id, time.Now()); key != nil {
@@ -86,17 +93,24 @@ func (k *keys) find(id string, now time.Time) *rsa.PublicKey {
 	return k.byID[id]
 }
 
-// refresh returns the fetch that is on its way, or begins one; nil where it is too early for another.
-func (s *keySet) refresh(now time.Time) *fetch {
+// refresh returns the fetch that is on its way, or begins one, which is ours; nil where there is nothing to fetch, or it
+// is too early. Only a fetch for a key that fresh ones do not have costs something of the budget.
+func (s *keySet) refresh(id string, now time.Time) (f *fetch, ours bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.inFlight != nil || now.Before(s.next) {
-		return s.inFlight
+	current := s.current.Load()
+	fresh := current != nil && now.Before(current.fresh)
+	switch {
+	case fresh && current.find(id, now) != nil: // it has come in the meantime
+		return nil, false
+	case s.inFlight != nil:
+		return s.inFlight, false
+	case now.Before(s.again), fresh && !s.unknown.spend(now):
+		return nil, false
 	}
-	s.next = now.Add(refreshInterval)
 	s.inFlight = &fetch{make(chan struct{})}
 	go s.run(s.inFlight)
-	return s.inFlight
+	return s.inFlight, true
 }
 
 // run fetches keys for all who wait. Its time is its own: it ends with none of their contexts.
@@ -109,26 +123,26 @@ func (s *keySet) run(f *fetch) {
 	s.tell(failures, again, err)
 }
 
-// take keeps the result of a fetch. It returns how many failed in a row, this one or those before it, and when the next
-// may begin.
-func (s *keySet) take(found map[string]*rsa.PublicKey, maxAge time.Duration, err error) (failures int, next time.Time) {
+// take keeps the result of a fetch. It returns how many failed in a row, this one or those before it, and when it may be
+// tried again.
+func (s *keySet) take(found map[string]*rsa.PublicKey, maxAge time.Duration, err error) (failures int, again time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inFlight, s.lastErr = nil, err
 	now := time.Now()
 	if err != nil {
 		s.failures++
-		s.next = now.Add(retryAfter(s.failures))
-		return s.failures, s.next
+		s.again = now.Add(retryAfter(s.failures))
+		return s.failures, s.again
 	}
 	fresh := now.Add(maxAge)
 	s.current.Store(&keys{byID: keepSame(found, s.current.Load()), fresh: fresh, usable: fresh.Add(staleFor)})
 	failures, s.failures = s.failures, 0
-	return failures, s.next
+	return failures, s.again
 }
 
 // tell logs a fetch that failed, and the first that does not any more.
-func (s *keySet) tell(failures int, next time.Time, err error) {
+func (s *keySet) tell(failures int, again time.Time, err error) {
 	if failures == 0 {
 		return
 	}
@@ -136,7 +150,7 @@ func (s *keySet) tell(failures int, next time.Time, err error) {
 		s.logger.Info("oidc: the keys are fetched again", "url", s.url, "failures", failures)
 		return
 	}
-	attrs := []any{"url", s.url, "error", err, "failures", failures, "again_at", next}
+	attrs := []any{"url", s.url, "error", err, "failures", failures, "again_at", again}
 	if old := s.current.Load(); old != nil && time.Now().Before(old.usable) {
 		s.logger.Warn("oidc: the keys cannot be fetched; those of before serve", append(attrs, "until", old.usable)...)
 		return

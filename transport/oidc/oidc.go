@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -54,7 +55,7 @@ func UnverifiedBehindCloudRun(opts ...ClaimOption) (*Authenticator, error) {
 // Authenticate returns nil for a request that carries a good token of an account that is allowed, else an *[Error]. It
 // matches transport.ErrForbidden where the token is good, and of another account.
 //
-// It may wait for keys, 5 s at most and no longer than the request's context allows.
+// It may wait for keys, 10 s at most and no longer than the request's context allows.
 func (a *Authenticator) Authenticate(r *http.Request) error {
 	if a == nil || len(a.rules.audiences) == 0 {
 		return errors.New("oidc: this Authenticator was not made by New: it lets nobody in")
@@ -68,8 +69,11 @@ func (a *Authenticator) Authenticate(r *http.Request) error {
 	}
 	hash := sha256.Sum256([]byte(token))
 	if known, ok := a.seen.get(hash); ok {
-		// What was verified by a key that still counts would be verified again.
-		if key, err := a.verifier.keys.get(r.Context(), known.keyID); err == nil && key == known.key {
+		key, err := a.verifier.keys.get(r.Context(), known.keyID)
+		if err != nil {
+			return err
+		}
+		if key == known.key { // by which it would be verified again
 			return a.rules.check(known.claims, time.Now())
 		}
 	}
@@ -85,6 +89,13 @@ func (a *Authenticator) Authenticate(r *http.Request) error {
 	}
 	a.seen.put(hash, v.verified, time.Now()) // of those only that are let in: nobody else can fill it
 	return nil
+}
+
+// Accepts reports whether tokens made for that audience can be let in: whether it is one of those that [Audience] was
+// given, letter for letter. An App whose Config.Audience is another warns of it, since the tokens on its own deliveries
+// are refused. An Authenticator that lets nobody in accepts none.
+func (a *Authenticator) Accepts(audience string) bool {
+	return a != nil && slices.Contains(a.rules.audiences, audience)
 }
 
 // serverlessAuthorization is the header that Cloud Run checks in place of Authorization, where both are sent.

@@ -32,7 +32,7 @@ func (s *seen) put(hash [sha256.Size]byte, v verified, now time.Time) {
 	defer s.mu.Unlock()
 	if len(s.tokens) >= maxSeen {
 		for h, old := range s.tokens {
-			if *old.claims.Expires <= now.Unix() {
+			if !old.claims.Expires.After(now) {
 				delete(s.tokens, h)
 			}
 		}

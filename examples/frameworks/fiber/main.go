@@ -11,6 +11,7 @@
 //   - A body is read as a whole, into memory, before anything looks at the request. Who may not deliver is refused
 //     after that, and so is a task that is too large, up to Config.BodyLimit. StreamRequestBody does not help: it
 //     lifts the limit.
+//   - For how long a body may come, the App cannot say: Config.ReadTimeout does, for all routes alike.
 //   - A function does not learn that its caller is gone. Its context ends by its own timeout only.
 //   - Answers are written when they are complete. The App's are small.
 //   - There is no HTTP/2.

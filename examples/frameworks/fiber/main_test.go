@@ -3,8 +3,10 @@ package main
 import (
 	"net"
 	"testing"
+	"time"
 
 	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/fiber/v3/middleware/recover"
 	"go.uber.org/goleak"
 
 	"github.com/typedtasks/typedtasks/examples/frameworks/internal/servicetest"
@@ -22,6 +24,7 @@ func TestService(t *testing.T) {
 	servicetest.Run(t, servicetest.Service{
 		Welcome: SendWelcome,
 		Serve:   serve(routes),
+		README:  serve(readme),
 		Nested:  serve(nested),
 		Run:     run,
 		Panic:   500,
@@ -31,19 +34,27 @@ func TestService(t *testing.T) {
 	})
 }
 
+// readme is held to README, section Mounting, by a test of package frameworks_test.
+func readme(app *tasks.App) *fiber.App {
+	f := fiber.New(fiber.Config{ // fiber v3; signup enqueues under c.Context()
+		Immutable: true, BodyLimit: 15 << 20, ReadBufferSize: 64 << 10, ReadTimeout: 30 * time.Second,
+	})
+	f.Use(recover.New()).Use("/_tasks", mount(app)) // mount: what fiber's adaptor lacks, in examples/frameworks/fiber
+	f.Post("/signup", func(c fiber.Ctx) error {
+		c.SetContext(tasks.ContextWithHeaders(c.Context(), c.GetReqHeaders()))
+		return c.Next()
+	}, signup)
+	return f
+}
+
 func nested(app *tasks.App) *fiber.App {
 	f := fiber.New()
 	f.Group("/api").Use("/_tasks", mount(app))
 	return f
 }
 
-// serve serves on a port of the loopback.
-func serve(routes func(*tasks.App) *fiber.App) func(*testing.T, *tasks.App) *servicetest.Server {
-	return func(t *testing.T, app *tasks.App) *servicetest.Server {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
+func serve(routes func(*tasks.App) *fiber.App) servicetest.Serve {
+	return func(t *testing.T, l net.Listener, app *tasks.App) *servicetest.Server {
 		f := routes(app)
 		served := make(chan error, 1)
 		go func() { served <- f.Listener(l, fiber.ListenConfig{DisableStartupMessage: true}) }()

@@ -20,11 +20,23 @@ func TestService(t *testing.T) {
 	servicetest.Run(t, servicetest.Service{
 		Welcome: SendWelcome,
 		Serve:   servicetest.HTTP(routes),
+		README:  servicetest.HTTP(readme),
 		Nested:  servicetest.HTTP(nested),
 		Run:     run,
 		Panic:   500,
 		Slash:   307,
 	})
+}
+
+// readme is held to README, section Mounting, by a test of package frameworks_test.
+func readme(app *tasks.App) http.Handler {
+	g := gin.New() // gin; signup enqueues under c.Request.Context()
+	g.Any("/_tasks/*path", gin.WrapH(app))
+	g.POST("/signup", func(c *gin.Context) {
+		next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { c.Request = r; c.Next() })
+		app.Propagate(next).ServeHTTP(c.Writer, c.Request)
+	}, signup)
+	return g
 }
 
 func nested(app *tasks.App) http.Handler {

@@ -126,11 +126,15 @@ func receive[T any](t *testing.T, c <-chan T) (v T) {
 // chunked hides the length of a body.
 func chunked(body string) io.Reader { return io.MultiReader(strings.NewReader(body)) }
 
-// raw writes bytes to a connection of its own and reads up to n answers; fewer where the server has closed it.
+// raw writes bytes to a connection of its own and reads up to n answers; fewer where the server has closed it, or
+// answers no more.
 func (c caller) raw(t *testing.T, text string, n int) (answers []answer) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(c.url, "http://"))
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	written := make(chan struct{})

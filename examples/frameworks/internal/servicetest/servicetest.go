@@ -17,8 +17,9 @@ import (
 // Service is one of the examples, and what is special about its framework.
 type Service struct {
 	Welcome tasks.Definition                                // the task that POST /signup enqueues
-	Serve   func(t *testing.T, app *tasks.App) *Server      // its routes, the App below /_tasks
-	Nested  func(t *testing.T, app *tasks.App) *Server      // the App alone, below /api/_tasks in a group or router of its own
+	Serve   Serve                                           // its routes, the App below /_tasks
+	README  Serve                                           // the same by no more than README's lines
+	Nested  Serve                                           // the App alone, below /api/_tasks in a group or router of its own
 	Run     func(ctx context.Context, l net.Listener) error // the program
 
 	Mount   string // Config.MountPath for Nested, where its router cuts the path that the App sees
@@ -36,6 +37,7 @@ func Run(t *testing.T, s Service) {
 	t.Run("headers", s.testHeaders)
 	t.Run("limits", s.testLimits)
 	t.Run("connections", s.testConnections)
+	t.Run("slow bodies", s.testSlowBodies)
 	t.Run("signups", s.testSignups)
 	t.Run("trace through memory", s.testTraceMemory)
 	t.Run("trace through pushes", s.testTracePushes)
@@ -44,7 +46,11 @@ func Run(t *testing.T, s Service) {
 	t.Run("app shuts down", s.testAppShutsDown)
 	t.Run("server shuts down", s.testServerShutsDown)
 	t.Run("program", s.testProgram)
+	t.Run("as README has it", s.testREADME)
 }
+
+// Serve serves an App at l until the test ends.
+type Serve func(t *testing.T, l net.Listener, app *tasks.App) *Server
 
 // Server is what serves a Service.
 type Server struct {
@@ -52,10 +58,11 @@ type Server struct {
 	Shutdown func(context.Context) error
 }
 
-// HTTP makes Service.Serve of a function that returns a handler.
-func HTTP(routes func(app *tasks.App) http.Handler) func(*testing.T, *tasks.App) *Server {
-	return func(t *testing.T, app *tasks.App) *Server {
-		srv := httptest.NewServer(routes(app))
+// HTTP makes a Serve of a function that returns a handler.
+func HTTP(routes func(app *tasks.App) http.Handler) Serve {
+	return func(t *testing.T, l net.Listener, app *tasks.App) *Server {
+		srv := &httptest.Server{Listener: l, Config: &http.Server{Handler: routes(app)}}
+		srv.Start()
 		t.Cleanup(srv.Close)
 		return &Server{URL: srv.URL, Shutdown: srv.Config.Shutdown}
 	}
@@ -81,7 +88,7 @@ func (s Service) open(t *testing.T, cfg tasks.Config, defs ...tasks.Definition) 
 	return open(t, s.Serve, cfg, append(defs, s.Welcome)...)
 }
 
-func open(t *testing.T, serve func(*testing.T, *tasks.App) *Server, cfg tasks.Config, defs ...tasks.Definition) *shop {
+func open(t *testing.T, serve Serve, cfg tasks.Config, defs ...tasks.Definition) *shop {
 	t.Helper()
 	if cfg.Endpoint == "" {
 		cfg.Endpoint = "http://localhost/_tasks"
@@ -113,7 +120,11 @@ func open(t *testing.T, serve func(*testing.T, *tasks.App) *Server, cfg tasks.Co
 	if err := app.Register(defs...); err != nil {
 		t.Fatal(err)
 	}
-	sh.Server = serve(t, app)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sh.Server = serve(t, l, app)
 	sh.caller = newCaller(t, sh.URL)
 	return sh
 }
