@@ -8,10 +8,11 @@ import (
 
 // UpgradeFrom serves what older versions of a program have enqueued with another payload: a body that does not decode
 // and validate as T is tried as an Old, and upgrade makes a T of it. Given several times, the options are tried in the
-// order given: the newest version first. It is for deliveries alone; Enqueue takes a T.
+// order given: the newest version first. It is for deliveries and bodies ([EnqueueBody], [App.RunBody]); Enqueue takes a T.
 //
 // An Old must fit exactly: with [JSONCodec] a member that it has no field for is refused, whatever the codec's Strict
-// says, so that a broken T does not pass for an Old with nothing in it. A body that T takes is never upgraded: give T
+// says, so that a broken T does not pass for an Old with nothing in it. A map, a json.RawMessage, a type with UnmarshalJSON
+// take what they take, a broken T too: let their Validate or upgrade tell. A body that T takes is never upgraded: give T
 // a required field that old bodies lack, or a codec that is Strict.
 //
 // The run's context bounds upgrade. Its error rejects the delivery as one that does not decode, with both reasons;
