@@ -56,7 +56,7 @@ func (d *definition) setCodec(c tasks.Codec) {
 }
 
 // isRaw reports whether the data is bytes that no codec touches.
-func (d *definition) isRaw() bool { return d.typ == reflect.TypeFor[Raw]() }
+func (d *definition) isRaw() bool { return isRaw(d.typ) }
 
 // typeName is the name of M's type, empty where it gives none.
 func (d *definition) typeName() string {
@@ -95,17 +95,21 @@ func (d *definition) codecUnder(cfg tasks.Config) tasks.Codec {
 
 // checkPayload asks the App whether M can be validated.
 func (d *definition) checkPayload(app *tasks.App) error {
-	if d.isRaw() {
-		return nil
-	}
-	t := d.typ
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	if err := app.CheckPayload(t); err != nil {
+	if err := checkData(app, d.typ); err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
 	return nil
+}
+
+// checkData asks the App whether data of type t can be validated.
+func checkData(app *tasks.App, t reflect.Type) error {
+	if isRaw(t) {
+		return nil
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return app.CheckPayload(t)
 }
 
 // derive is a name under the App's prefix, empty where there is nothing to derive it from.

@@ -21,6 +21,11 @@
 // Outcomes are those of tasks: tasks.Discard acknowledges, tasks.RetryAfter is a nack, tasks.Snooze turns the message
 // into a task that runs later. Tasks keep no order: what is snoozed is overtaken, even by what has its ordering key.
 //
+// # Changing a payload
+//
+// What package tasks says of it holds for the data of messages: those of an older version wait in the subscription, and
+// while a deploy rolls either version gets what the other publishes. [UpgradeFrom] is the twin of tasks.UpgradeFrom.
+//
 // # Names
 //
 // A name that is given is used as it is. One that is not is derived: the type of M, or the definition's name, in

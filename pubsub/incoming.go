@@ -37,7 +37,7 @@ func (in *inlet) Conflict(other any, whose string) error {
 func (d *subscriber) resolve(app *tasks.App) (*inlet, error) {
 	cfg := app.Config()
 	sub, err := d.subscriptionUnder(cfg)
-	if err := errors.Join(append(each(err), d.checkPayload(app))...); err != nil {
+	if err := errors.Join(append(append(each(err), d.checkPayload(app)), d.checkOlder(app)...)...); err != nil {
 		return nil, err
 	}
 	return &inlet{app: app, codec: d.codecUnder(cfg), headerKey: cfg.PropagatedHeadersKey, subscription: sub}, nil
@@ -64,40 +64,53 @@ func (d *subscriber) handle(ctx context.Context, b *tasks.Binding, del *transpor
 	return d.call(ctx, in, del.Message)
 }
 
-// handle decodes, validates and calls fn; the message is turned into a task before that, where it is to be one.
+// handle calls fn with what comes of the message, unless that is to become a task.
 func handle[M any](ctx context.Context, d *subscriber, in *inlet, msg *transport.Message, fn func(context.Context, Message[M]) error) (any, error) {
-	m := Message[M]{ // fn's own: what it changes does not show in a task or a quarantine
-		Attributes: maps.Clone(msg.Attributes), ID: msg.ID, OrderingKey: msg.OrderingKey, PublishTime: msg.PublishTime,
-		DeliveryAttempt: msg.DeliveryAttempt,
+	data, err := d.open(ctx, in, msg)
+	if err != nil {
+		return nil, err
 	}
-	if err := in.decode(msg.Data, &m.Data); err != nil {
-		if _, broken := errors.AsType[*payload.PanicError](err); broken {
-			return nil, err // the rules are at fault, not the message
-		}
-		return nil, tasks.Reject(err)
-	}
-	if see := seen.By(ctx); see != nil {
-		data := m.Data
-		see(box(&data))
-	}
-	if d.viaTasks && handsOver(ctx, msg) {
-		return nil, tasks.HandOver()
-	}
-	return nil, fn(ctx, m)
+	return nil, fn(ctx, Message[M]{ // fn's own: what it changes does not show in a task or a quarantine
+		Data: payload.Unbox[M](data), Attributes: maps.Clone(msg.Attributes), ID: msg.ID, OrderingKey: msg.OrderingKey,
+		PublishTime: msg.PublishTime, DeliveryAttempt: msg.DeliveryAttempt,
+	})
 }
 
-// decode turns data into the M that v points to.
-func (in *inlet) decode(data []byte, v any) error {
-	if raw, ok := v.(*Raw); ok {
-		*raw = slices.Clone(data)
+// open makes an M of the message's data, boxed. Where the message is to become a task, which its data must be fit for,
+// the error says so, and an older one is left to be upgraded by that.
+func (d *subscriber) open(ctx context.Context, in *inlet, msg *transport.Message) (any, error) {
+	handsOver := d.viaTasks && handsOver(ctx, msg)
+	v := d.newTarget()
+	if err := in.decode(in.codec, msg.Data, d.typ, v); err != nil {
+		older, err := d.upgrades.Find(err, in.upgrading(msg.Data))
+		switch {
+		case err != nil:
+			return nil, err
+		case handsOver:
+			v = older.Payload
+		default:
+			if v, err = older.Upgrade(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if see := seen.By(ctx); see != nil {
+		see(v)
+	}
+	if handsOver {
+		return nil, tasks.HandOver()
+	}
+	return v, nil
+}
+
+// decode turns data into the boxed t that v is.
+func (in *inlet) decode(c tasks.Codec, data []byte, t reflect.Type, v any) error {
+	if isRaw(t) {
+		*v.(*Raw) = slices.Clone(data)
 		return nil
 	}
 	_, data = pushwire.ExtractHeaders(data, in.headerKey)
-	if p := reflect.ValueOf(v).Elem(); p.Kind() == reflect.Pointer {
-		p.Set(reflect.New(p.Type().Elem()))
-		v = p.Interface()
-	}
-	return in.app.Decode(in.codec, data, v)
+	return in.app.Decode(c, data, v)
 }
 
 // handsOver reports whether the message is to become a task now: it is none yet, somebody runs tasks, and it fits

@@ -19,6 +19,8 @@ type logCard struct {
 
 func (logCard) LogValue() slog.Value { return slog.StringValue("a card") }
 
+func logFromCard(context.Context, logCard) (evOrder, error) { return evOrder{ID: 7}, nil }
+
 func TestLog_PayloadsOfMessages_OnlyWhenAsked(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -34,6 +36,8 @@ func TestLog_PayloadsOfMessages_OnlyWhenAsked(t *testing.T) {
 		{true, pubsub.NewSubscriber(evNothing[logCard], pubsub.ViaTasks()), `{"number": "4111"}`, "enqueued", "a card"},
 		{true, pubsub.NewSubscriber(evNothing[evOrder], pubsub.Topic("orders")), `{"id": 7, "_http_headers": {"a": "b"}, "secret": 1}`, "executed", `{"id":7}`},
 		{true, pubsub.NewSubscriber(evNothing[logCard]), `{}`, "rejected", nil},
+		{true, pubsub.NewSubscriber(evNothing[evOrder], pubsub.UpgradeFrom(logFromCard)), `{"number": "4111"}`, "executed", `{"id":7}`},
+		{true, pubsub.NewSubscriber(evNothing[evOrder], pubsub.UpgradeFrom(logFromCard), pubsub.ViaTasks()), `{"number": "4111"}`, "enqueued", "a card"},
 	} {
 		var b bytes.Buffer
 		app := evApp(t, tasks.Config{LogPayloads: c.asked, Logger: slog.New(slog.NewJSONHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}))}, c.sub)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/typedtasks/typedtasks/internal/origin"
+	"github.com/typedtasks/typedtasks/internal/payload"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -104,7 +105,7 @@ func (p *ModelPublisher[Obj, M]) prepare(ctx context.Context, obj Obj, c call) (
 	if c.orderingKey == "" {
 		c.orderingKey = draft.OrderingKey
 	}
-	msg, err := out.message(ctx, box(&draft.Data), draft.Topic, c)
+	msg, err := out.message(ctx, payload.Box(&draft.Data), draft.Topic, c)
 	if err != nil {
 		return Prepared[M]{}, err
 	}

@@ -169,10 +169,11 @@ func Expiration(d time.Duration) SubscriberOption {
 	return subscriberOption(func(s *subscriber) { s.setExpiration(d) })
 }
 
-// ViaTasks turns each message into a task of the subscriber as soon as it arrives and decodes: acknowledged at
-// once, run and retried as the task's queue says. opts are the task's: queue, timeout, retry settings. A message that
-// is redelivered makes no second task. One too large for a task (1 MiB with its base64) is handled as it arrives.
-// Tasks keep no order, and a message that is replayed by Seek within a day of its task is not run again.
+// ViaTasks turns each message into a task of the subscriber as soon as it arrives and decodes, as M or as what
+// [UpgradeFrom] takes: acknowledged at once, run and retried as the task's queue says. opts are the task's: queue,
+// timeout, retry settings. A message that is redelivered makes no second task. One too large for a task (1 MiB with its
+// base64) is handled as it arrives. Tasks keep no order, and a message that is replayed by Seek within a day of its task
+// is not run again.
 func ViaTasks(opts ...tasks.EnqueueOption) SubscriberOption {
 	opts = append([]tasks.EnqueueOption(nil), opts...)
 	return subscriberOption(func(s *subscriber) { s.viaTasks, s.taskOptions = true, append(s.taskOptions, opts...) })

@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"github.com/typedtasks/typedtasks/internal/origin"
+	"github.com/typedtasks/typedtasks/internal/payload"
 	"github.com/typedtasks/typedtasks/internal/printable"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
@@ -44,7 +45,7 @@ func (p *Publisher[M]) Publish(ctx context.Context, m M, opts ...PublishOption) 
 			o.publish(&c)
 		}
 	}
-	msg, err := out.message(ctx, box(&m), "", c)
+	msg, err := out.message(ctx, payload.Box(&m), "", c)
 	if err != nil {
 		return "", d.failed("publish", err)
 	}
@@ -78,7 +79,7 @@ func (p *Publisher[M]) PublishAll(ctx context.Context, ms []M, opts ...PublishOp
 	}
 	out.publishAll(ctx, len(ms), func(i int) any {
 		m := ms[i]
-		return box(&m)
+		return payload.Box(&m)
 	}, c, results)
 	for i := range results {
 		if err := results[i].Err; err != nil {
@@ -104,7 +105,7 @@ func (p *Publisher[M]) Enqueue(ctx context.Context, m M, opts ...EnqueueOption) 
 			o.enqueue(&c)
 		}
 	}
-	msg, err := out.message(ctx, box(&m), "", c)
+	msg, err := out.message(ctx, payload.Box(&m), "", c)
 	if err != nil {
 		return tasks.Receipt{}, d.failed("enqueue", err)
 	}
@@ -227,12 +228,4 @@ func (d *publisher) failed(verb string, err error) error {
 
 func errZero(what string) error {
 	return fmt.Errorf("a zero %s: make it with pubsub.New%s", what, what)
-}
-
-// box erases data: codecs and validation see a pointer, for an M that is one M itself.
-func box[M any](m *M) any {
-	if reflect.TypeFor[M]().Kind() == reflect.Pointer {
-		return *m
-	}
-	return m
 }

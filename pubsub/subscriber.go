@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/typedtasks/typedtasks/internal/filter"
+	"github.com/typedtasks/typedtasks/internal/payload"
 	"github.com/typedtasks/typedtasks/tasks"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -42,7 +43,7 @@ type Subscriber[M any] struct {
 // [AckDeadline], [Backoff] and [DeadLetter]. A message without data is an M of zero value, if that is valid. Tasks'
 // outcomes serve here too: see the package documentation.
 func NewSubscriber[M any](fn func(context.Context, Message[M]) error, opts ...SubscriberOption) *Subscriber[M] {
-	d := &subscriber{definition: definition{typ: reflect.TypeFor[M]()}}
+	d := &subscriber{definition: definition{typ: reflect.TypeFor[M]()}, newTarget: payload.Target[M]()}
 	for _, o := range opts {
 		if o == nil {
 			d.problem("an option is nil: leave it out")
@@ -88,8 +89,10 @@ type subscriber struct {
 	minBackoff, maxBackoff          time.Duration
 	ackDeadline, retention, expires time.Duration
 	maxMessages, maxBytes           int
+	upgrades                        payload.Upgrades
 
-	call func(ctx context.Context, in *inlet, m *transport.Message) (any, error)
+	newTarget func() any // what data is decoded into, boxed
+	call      func(ctx context.Context, in *inlet, m *transport.Message) (any, error)
 }
 
 func (d *subscriber) setExpiration(t time.Duration) {
@@ -119,6 +122,7 @@ func (d *subscriber) check() {
 	if !d.pull && (d.maxMessages > 0 || d.maxBytes > 0) {
 		d.problem("MaxOutstanding is for subscribers that pull: add pubsub.Pull")
 	}
+	d.checkUpgrades()
 }
 
 // nameOf is the definition's name: as given, else the subscription's id, else the type's.

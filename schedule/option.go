@@ -28,7 +28,8 @@ func Retry(c transport.RetryConfig) Option { return option(func(d *definition) {
 func NoOIDC() Option { return option(func(d *definition) { d.noOIDC = true }) }
 
 // Task sets what holds of the task: tasks.WithName, tasks.WithAliases, tasks.WithTimeout (15 s to 30 min) and
-// tasks.WithHeader for its runs and for what is enqueued, tasks.OnQueue and the like for the latter.
+// tasks.WithHeader for its runs and for what is enqueued, tasks.OnQueue and the like for the latter, tasks.UpgradeFrom
+// for what a job carries until [Sync] has put the payload of this version.
 func Task(opts ...tasks.Option) Option {
 	opts = slices.Clone(opts)
 	return option(func(d *definition) { d.taskOptions = append(d.taskOptions, opts...) })

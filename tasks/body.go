@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/typedtasks/typedtasks/internal/payload"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -28,7 +29,7 @@ func (a *App) RunBody(ctx context.Context, d Definition, body []byte) (Ran, erro
 	case rt.def == nil:
 		return Ran{}, fmt.Errorf("tasks: %w: %s is no task", ErrInvalid, describe(rt.spec))
 	}
-	if _, err := a.payloadOf(rt, body); err != nil {
+	if _, _, err := a.payloadOf(rt, body); err != nil {
 		return Ran{}, fmt.Errorf("tasks: %s: %w", rt.spec.Name, err)
 	}
 	header, _ := addPropagated(a.carriedBy(ctx), rt.header, false)
@@ -86,21 +87,29 @@ func (a *App) orderBody(ctx context.Context, rt *route, body []byte, opts []Enqu
 	if err := a.order(ctx, rt, opts, o); err != nil {
 		return nil, err
 	}
-	v, err := a.payloadOf(rt, body)
+	v, older, err := a.payloadOf(rt, body)
+	if err == nil && older != nil && o.unique { // whose id is made of the payload; the body stays as it is
+		if v, err = older.Upgrade(ctx); err != nil {
+			err = verdict{err: err}.inert()
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
 	return o.wrap(ctx, body, v)
 }
 
-// payloadOf decodes and validates the body of a task; nil for what is none.
-func (a *App) payloadOf(rt *route, body []byte) (any, error) {
+// payloadOf decodes and validates the body of a task, as its payload or as an older one; nil for what is no task's.
+func (a *App) payloadOf(rt *route, body []byte) (v any, older *payload.Older, err error) {
 	if rt.def == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
-	v := rt.def.newTarget()
-	if err := a.decode(rt.def, body, v); err != nil {
-		return nil, err
+	v = rt.def.newTarget()
+	if err = a.decode(rt.def, body, v); err == nil || len(rt.def.upgrades) == 0 {
+		return v, nil, err
 	}
-	return v, nil
+	if older, err = rt.def.upgrades.Find(err, a.upgrading(rt.def, body)); err != nil {
+		return nil, nil, verdict{err: err}.inert()
+	}
+	return nil, older, nil
 }

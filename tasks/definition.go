@@ -72,7 +72,7 @@ type definition struct {
 	settings
 	typ       reflect.Type
 	plan      *payload.Plan
-	newTarget func() any // what a payload is decoded into, see box
+	newTarget func() any // what a payload is decoded into, see payload.Box
 	call      function
 	err       error
 }
@@ -82,7 +82,7 @@ type function = func(ctx context.Context, v any) (any, error)
 
 // define collects a definition and all that is wrong with it.
 func define[T any](call function, fnMissing bool, opts []Option) *definition {
-	d := &definition{typ: reflect.TypeFor[T](), newTarget: newTarget[T](), call: call}
+	d := &definition{typ: reflect.TypeFor[T](), newTarget: payload.Target[T](), call: call}
 	for _, o := range opts {
 		if o == nil {
 			d.problem("an option is nil: leave it out")
@@ -113,7 +113,7 @@ func define[T any](call function, fnMissing bool, opts []Option) *definition {
 		d.problem("payload: %w", err)
 	}
 	d.plan = plan
-	d.checkUpgrades()
+	d.errs = append(d.errs, d.upgrades.Check(d.typ, "the payload of the task")...)
 	d.err = errors.Join(d.errs...)
 	return d
 }
@@ -136,13 +136,11 @@ func (d *definition) handle(ctx context.Context, del *transport.Delivery) (any, 
 	}
 	v := d.newTarget()
 	if err := app.decode(d, del.Body, v); err != nil {
-		switch {
-		case broken(err):
+		older, err := d.upgrades.Find(err, app.upgrading(d, del.Body))
+		if err != nil {
 			return nil, err
-		case len(d.upgrades) == 0:
-			return nil, Reject(err)
 		}
-		if v, err = app.upgrade(ctx, d, del.Body, err); err != nil {
+		if v, err = older.Upgrade(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -199,18 +197,6 @@ func (d *definition) ownHeader() http.Header {
 		h[headerRetry] = []string{formatRetry(*d.retry)}
 	}
 	return h
-}
-
-// isPointer reports whether T is a pointer type.
-func isPointer[T any]() bool { return reflect.TypeFor[T]().Kind() == reflect.Pointer }
-
-// newTarget returns what makes what a T is decoded into: a *T, or for a pointer type a T that points to a zero value.
-func newTarget[T any]() func() any {
-	if isPointer[T]() {
-		elem := reflect.TypeFor[T]().Elem()
-		return func() any { return reflect.New(elem).Interface() }
-	}
-	return func() any { return new(T) }
 }
 
 // defaultName is what the payload's TaskName says, else the name of its type; empty where neither serves.

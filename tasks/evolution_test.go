@@ -94,6 +94,15 @@ func TestEvolution_OldBodiesThatWait_AreServedByTheNewVersion(t *testing.T) {
 		fullNameOptional struct {
 			FullName string `json:"full_name"`
 		}
+		cents struct {
+			Amount int `json:"amount" validate:"required"`
+		}
+		euros struct {
+			Amount int `json:"amount" validate:"required"`
+		}
+		eurosNamed struct {
+			Euros int `json:"euros" validate:"required"`
+		}
 	)
 	old := first{ID: 7, Note: "hi"}
 	for _, c := range []struct {
@@ -121,6 +130,12 @@ func TestEvolution_OldBodiesThatWait_AreServedByTheNewVersion(t *testing.T) {
 		{"a field renamed, upgraded", evoEnqueued(name{"Ana"}, named), func(into *[]string) tasks.Definition {
 			return evoDefined[fullName](into, named, tasks.UpgradeFrom(func(_ context.Context, o name) (fullName, error) { return fullName{o.Name}, nil }))
 		}, "{FullName:Ana}", ""},
+		{"a field of another meaning: nobody can tell", evoEnqueued(cents{4200}, named), func(into *[]string) tasks.Definition {
+			return evoDefined[euros](into, named, tasks.UpgradeFrom(func(_ context.Context, o cents) (euros, error) { return euros{o.Amount / 100}, nil }))
+		}, "{Amount:4200}", ""},
+		{"a field of another meaning, under a new name, upgraded", evoEnqueued(cents{4200}, named), func(into *[]string) tasks.Definition {
+			return evoDefined[eurosNamed](into, named, tasks.UpgradeFrom(func(_ context.Context, o cents) (eurosNamed, error) { return eurosNamed{o.Amount / 100}, nil }))
+		}, "{Euros:42}", ""},
 		{"the task renamed", evoEnqueued(old, tasks.WithName("old-work")), func(into *[]string) tasks.Definition { return evoDefined[first](into, named) }, "", `no task "old-work" is registered`},
 		{"the task renamed, with an alias", evoEnqueued(old, tasks.WithName("old-work")), func(into *[]string) tasks.Definition {
 			return evoDefined[first](into, named, tasks.WithAliases("old-work"))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/typedtasks/typedtasks/backoff"
+	"github.com/typedtasks/typedtasks/internal/payload"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -117,7 +118,7 @@ type settings struct {
 	policy      backoff.Policy
 	hasPolicy   bool
 	retry       *transport.RetryConfig
-	upgrades    []upgradeOption
+	upgrades    payload.Upgrades
 	unique      bool
 	window      time.Duration
 

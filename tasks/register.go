@@ -113,10 +113,10 @@ func (a *App) check(d Definition, s Spec) (errs []error) {
 		}
 	}
 	for _, u := range def.upgrades {
-		if u.plan == nil { // told already
+		if u.Plan == nil { // told already
 			continue
 		}
-		if err := a.validator.Check(u.plan); err != nil {
+		if err := a.validator.Check(u.Plan); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", u, err))
 		}
 	}

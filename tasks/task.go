@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/typedtasks/typedtasks/internal/payload"
 	"github.com/typedtasks/typedtasks/transport"
 )
 
@@ -28,7 +29,7 @@ type Result = transport.Result
 // tags, then by a Validate() error method where T has one, before they are enqueued and again before fn sees
 // them. A TaskName() string method names the task, UniqueKey() string is what [Unique] goes by.
 func New[T any](fn func(context.Context, T) error, opts ...Option) *Task[T] {
-	call := func(ctx context.Context, v any) (any, error) { return nil, fn(ctx, unbox[T](v)) }
+	call := func(ctx context.Context, v any) (any, error) { return nil, fn(ctx, payload.Unbox[T](v)) }
 	return &Task[T]{def: define[T](call, fn == nil, opts)}
 }
 
@@ -38,7 +39,7 @@ func New[T any](fn func(context.Context, T) error, opts ...Option) *Task[T] {
 // [ErrInvalid] for an option out of range; or the transport's, see package transport. Only the latter leave
 // open whether the task was enqueued. A duplicate is no error, see [Unique].
 func (t *Task[T]) Enqueue(ctx context.Context, p T, opts ...EnqueueOption) (Receipt, error) {
-	return t.definition().enqueue(ctx, t.binding(), box(&p), opts)
+	return t.definition().enqueue(ctx, t.binding(), payload.Box(&p), opts)
 }
 
 // EnqueueAll enqueues many payloads in as few calls as the transport allows. The results come in the order
@@ -47,7 +48,7 @@ func (t *Task[T]) EnqueueAll(ctx context.Context, payloads []T, opts ...EnqueueO
 	boxed := make([]any, len(payloads))
 	for i := range payloads {
 		p := payloads[i]
-		boxed[i] = box(&p)
+		boxed[i] = payload.Box(&p)
 	}
 	return t.definition().enqueueAll(ctx, t.binding(), boxed, opts)
 }
@@ -56,7 +57,7 @@ func (t *Task[T]) EnqueueAll(ctx context.Context, payloads []T, opts ...EnqueueO
 // middleware and deadline included. It returns the function's error, nil for [Discard], an error for [Snooze]
 // and [RetryAfter].
 func (t *Task[T]) Run(ctx context.Context, p T) error {
-	_, err := t.definition().run(ctx, t.binding(), box(&p))
+	_, err := t.definition().run(ctx, t.binding(), payload.Box(&p))
 	return err
 }
 
@@ -106,7 +107,7 @@ type ResultTask[T, R any] struct{ Task[T] }
 // NewWithResult defines a task that runs fn and has a result. Otherwise it is like [New].
 func NewWithResult[T, R any](fn func(context.Context, T) (R, error), opts ...Option) *ResultTask[T, R] {
 	call := func(ctx context.Context, v any) (any, error) {
-		r, err := fn(ctx, unbox[T](v))
+		r, err := fn(ctx, payload.Unbox[T](v))
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +118,7 @@ func NewWithResult[T, R any](fn func(context.Context, T) (R, error), opts ...Opt
 
 // Run is like [Task.Run] and returns the function's result.
 func (t *ResultTask[T, R]) Run(ctx context.Context, p T) (R, error) {
-	result, err := t.definition().run(ctx, t.binding(), box(&p))
+	result, err := t.definition().run(ctx, t.binding(), payload.Box(&p))
 	r, ok := result.(R)
 	if err == nil && !ok && result != nil {
 		err = fmt.Errorf("tasks: %s: the result is a %T, not a %T: middleware has replaced it", t.definition().label(), result, r)
@@ -129,20 +130,4 @@ func (t *ResultTask[T, R]) Run(ctx context.Context, p T) (R, error) {
 type Typed[T any] interface {
 	Definition
 	typed(T)
-}
-
-// box erases a payload: what codecs and validation see is always a pointer, for a T that is one T itself.
-func box[T any](p *T) any {
-	if isPointer[T]() {
-		return *p
-	}
-	return p
-}
-
-// unbox recovers the T that box erased.
-func unbox[T any](v any) T {
-	if p, ok := v.(*T); ok {
-		return *p
-	}
-	return v.(T)
 }

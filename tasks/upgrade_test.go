@@ -233,7 +233,44 @@ func (upLines) Unmarshal(b []byte, v any) error {
 	return nil
 }
 
-func TestUpgradeFrom_IsForDeliveriesOnly(t *testing.T) {
+// upKeyed is a payload of which there is one task at a time for each key.
+type upKeyed struct {
+	Key string `json:"key" validate:"required"`
+}
+
+func (k upKeyed) UniqueKey() string { return k.Key }
+
+// What was quarantined before the upgrade was written is enqueued again as it is.
+func TestUpgradeFrom_BodiesThatAreMade_AreTakenAsTheyAre(t *testing.T) {
+	t.Parallel()
+	remote := &dlvRemote{}
+	ran, fail := "", error(nil)
+	task := tasks.New(func(_ context.Context, k upKeyed) error { ran = k.Key; return nil }, tasks.WithName("keyed"), tasks.Unique(),
+		tasks.UpgradeFrom(func(_ context.Context, o upV1) (upKeyed, error) { return upKeyed{o.To}, fail }))
+	app := dlvApp(t, tasks.Config{Transport: remote}, task)
+	const old = `{"to": "ana"}`
+	for _, body := range []string{old, `{"key": "ana"}`} {
+		if _, err := tasks.EnqueueBody(app.Context(t.Context()), task, []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sent := remote.sent(); len(sent) != 2 || string(sent[0].Body) != old || sent[0].ID == "" || sent[0].ID != sent[1].ID {
+		t.Errorf("enqueued %+v", sent)
+	}
+	if _, err := app.RunBody(t.Context(), task, []byte(old)); err != nil || ran != "ana" {
+		t.Errorf("ran with %q: %v", ran, err)
+	}
+	_, err := tasks.EnqueueBody(app.Context(t.Context()), task, []byte(`{"from": "ana"}`))
+	if _, ok := errors.AsType[*tasks.ValidationError](err); !ok || tasks.OutcomeOf(err) != tasks.OutcomeFailed || !strings.Contains(err.Error(), "as a tasks_test.upV1") {
+		t.Errorf("neither a new nor an old one: %v", err)
+	}
+	fail = tasks.Discard(errDlv)
+	if _, err := tasks.EnqueueBody(app.Context(t.Context()), task, []byte(old)); !errors.Is(err, errDlv) || tasks.OutcomeOf(err) != tasks.OutcomeFailed {
+		t.Errorf("an upgrade that says no: %v", err)
+	}
+}
+
+func TestUpgradeFrom_IsNotForEnqueue(t *testing.T) {
 	t.Parallel()
 	upgraded := 0
 	task := dlvTask(dlvReturns(nil), tasks.UpgradeFrom(func(context.Context, upV1) (dlvOrder, error) { upgraded++; return dlvOrder{ID: 7}, nil }))

@@ -81,18 +81,19 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// elementErrors are what Validate methods of the elements of one payload returned.
-type elementErrors []error
+// reasons are why a payload is none: what the Validate methods of its elements returned, or what each of the types
+// that it might be of objects to.
+type reasons []error
 
-func (es elementErrors) Error() string {
-	texts := make([]string, len(es))
-	for i, err := range es {
+func (rs reasons) Error() string {
+	texts := make([]string, len(rs))
+	for i, err := range rs {
 		texts[i] = err.Error()
 	}
 	return strings.Join(texts, "; ")
 }
 
-func (es elementErrors) Unwrap() []error { return es }
+func (rs reasons) Unwrap() []error { return rs }
 
 // newValidationError lists the fields of err, if the validator made it of val. Its paths start with root, the struct's
 // name.

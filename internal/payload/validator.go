@@ -116,7 +116,7 @@ func (v *Validator) methods(p *Plan, val reflect.Value) (err error) {
 	if !p.elements {
 		return nil
 	}
-	var failed elementErrors
+	var failed reasons
 	for key, elem := range val.Seq2() {
 		if err := validateElement(elem); err != nil {
 			at := anyKey
