@@ -37,7 +37,7 @@ type ValidationError = payload.ValidationError
 
 // FieldError is one failed rule of one field. Its fields, and their names as JSON in lower case:
 //
-//	Field string // where, like "address.zip" or "items[2].email"
+//	Field string // where, like "address.zip", "items[2].email" or, in a map whose keys are data, "prices[...]"
 //	Rule  string // like "required" or "max"
 //	Param string // like "3" of "max=3"
 type FieldError = payload.FieldError
