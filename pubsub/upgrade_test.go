@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -90,13 +91,13 @@ func TestUpgradeFrom_OnEveryWay(t *testing.T) {
 			t.Run(c.name+"/"+way.name, func(t *testing.T) {
 				t.Parallel()
 				var seen evSeen[evGot]
-				remote := &evRemote{}
-				app := evApp(t, tasks.Config{Transport: remote}, pubsub.NewSubscriber(evNote[evMail](&seen, nil),
+				remote, log := &evRemote{}, &strings.Builder{}
+				app := evApp(t, tasks.Config{Transport: remote, Logger: slog.New(slog.NewTextHandler(log, nil))}, pubsub.NewSubscriber(evNote[evMail](&seen, nil),
 					append(way.opts, pubsub.WithName("audit"), pubsub.UpgradeFrom(evFromV2), pubsub.UpgradeFrom(evFromV1))...))
 				got := way.come(t, app, remote, c.data)
 				if c.ran == "" {
 					got.want(t, 400, "rejected")
-					evSays(t, errors.New(got.error), c.says...)
+					evSays(t, errors.New(log.String()), c.says...)
 					if list := seen.all(); len(list) > 0 {
 						t.Errorf("ran with %+v", list)
 					}
@@ -136,8 +137,8 @@ func TestUpgradeFrom_WhatTheFunctionReturns_DecidesTheOutcome(t *testing.T) {
 			t.Run(c.name+"/"+way.name, func(t *testing.T) {
 				t.Parallel()
 				var seen evSeen[evGot]
-				upgraded, remote := 0, &evRemote{}
-				app := evApp(t, tasks.Config{Transport: remote}, pubsub.NewSubscriber(evNote[evOrder](&seen, nil),
+				upgraded, remote, log := 0, &evRemote{}, &strings.Builder{}
+				app := evApp(t, tasks.Config{Transport: remote, Logger: slog.New(slog.NewTextHandler(log, nil))}, pubsub.NewSubscriber(evNote[evOrder](&seen, nil),
 					append(way.opts, pubsub.WithName("audit"), pubsub.Topic("orders"), pubsub.UpgradeFrom(func(ctx context.Context, _ evMailV1) (evOrder, error) {
 						if _, in := tasks.MetadataFrom(ctx); !in {
 							t.Error("the context is not the run's")
@@ -153,7 +154,10 @@ func TestUpgradeFrom_WhatTheFunctionReturns_DecidesTheOutcome(t *testing.T) {
 					t.Errorf("ran %d times, upgraded %d times", ran, upgraded)
 				}
 				if c.name == "an error" {
-					evSays(t, errors.New(got.error), "id fails rule required; upgraded from a pubsub_test.evMailV1: "+errEv.Error())
+					if strings.Contains(got.error, "upgraded") {
+						t.Errorf("the answer says what the upgrade did: %s", got.error)
+					}
+					evSays(t, errors.New(log.String()), "id fails rule required; upgraded from a pubsub_test.evMailV1: "+errEv.Error())
 				}
 			})
 		}

@@ -90,7 +90,7 @@ func (a *App) orderBody(ctx context.Context, rt *route, body []byte, opts []Enqu
 	v, older, err := a.payloadOf(rt, body)
 	if err == nil && older != nil && o.unique { // whose id is made of the payload; the body stays as it is
 		if v, err = older.Upgrade(ctx); err != nil {
-			err = verdict{err: err}.inert()
+			err = judge(nil, err).inert()
 		}
 	}
 	if err != nil {
@@ -109,7 +109,7 @@ func (a *App) payloadOf(rt *route, body []byte) (v any, older *payload.Older, er
 		return v, nil, err
 	}
 	if older, err = rt.def.upgrades.Find(err, a.upgrading(rt.def, body)); err != nil {
-		return nil, nil, verdict{err: err}.inert()
+		return nil, nil, judge(nil, err).inert()
 	}
 	return nil, older, nil
 }

@@ -88,7 +88,8 @@ type Config struct {
 	Validator *validator.Validate
 
 	// Quarantine receives what would otherwise be lost or loop: a delivery that does not decode, does not
-	// validate, names no task, or failed its last attempt. Once it returns nil the delivery counts as done.
+	// validate, names no task, or failed its last attempt. Once it returns nil the delivery counts as done. An App with
+	// a remote Transport and none warns of it; one that returns an error says that it is meant.
 	// See QuarantineTo and QuarantineDir.
 	Quarantine func(context.Context, Quarantined) error
 

@@ -57,12 +57,12 @@
 //   - Warn: failed, retry_later, rejected; who was refused, and bodies that were not read
 //   - Error: quarantined, or not quarantined because that failed; a panic, with its stack; a task out of attempts
 //
-// Its attributes: task, id, queue and attempt, or of a message subscriber, id, attempt and subscription; outcome;
+// Its attributes: task, id, queue and attempt, or of a message: subscriber, id, attempt and subscription; outcome;
 // duration; job, of a scheduler; error; quarantine_error and last_attempt_error, of what went wrong beside; trace_id,
 // or Cloud Logging's fields with [Config].CloudLoggingProject; payload with [Config].LogPayloads; stack. Enqueued tasks
 // ("task enqueued": task, id, queue, due, duplicate) and published messages ("message published": topic, id) are told at
-// level Debug. A push that names no definition, or whose body is not read, is told of with path, and what its headers
-// say of id, queue, attempt and trace. Text that came from outside is escaped where it does not print. A level that is off costs nothing.
+// level Debug. A push that is refused, names no definition, or whose body is not read, is told of with path, and what its
+// headers say of id, queue, attempt and trace; anyone can send those. Text that came from outside is escaped where it does not print. A level that is off costs nothing.
 //
 // # Testing
 //

@@ -37,7 +37,7 @@ func ExampleUpgradeFrom() {
 	// 200
 	// to Ana
 	// 200
-	// 400 payload is not valid: recipients fails rule required; as a tasks_test.LetterV1: payload is not valid json: too: there is no such field (offset 1)
+	// 400 payload is not valid: recipients fails rule required
 }
 
 // A Parcel was called Package once, and its task after it.

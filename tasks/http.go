@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/typedtasks/typedtasks/internal/lazyctx"
-	"github.com/typedtasks/typedtasks/internal/printable"
+	"github.com/typedtasks/typedtasks/internal/payload"
 	"github.com/typedtasks/typedtasks/internal/pushwire"
 	"github.com/typedtasks/typedtasks/transport"
 )
@@ -29,12 +29,15 @@ import (
 // A body is at most 1 MiB, a push of Pub/Sub's 14 MiB. It has 30 s to arrive, and a second more for each 64 KiB, where
 // the server takes read deadlines (net/http's does); the function's time begins afterwards. A Content-Encoding other
 // than identity is refused, and never decoded; an unwrapped push has one if the message has an attribute of that name.
-// A path is served as tasks spell it, and not with other escapes, dots or slashes.
+// A path is served as tasks spell it, and not with other escapes, dots or slashes; what a router in front does to paths
+// is its own.
 //
 // A push of another subscription than the subscriber's is answered with 400, and never quarantined. A 401 comes with
 // the header WWW-Authenticate.
 //
-// The text of an error leaves only with 400; the rest is for the log.
+// The text of an error leaves only with 400, and only what is wrong with the payload as one of today's; the rest is for
+// the log. Of what is refused before it is looked at "status" says why: unauthenticated, forbidden, not_found,
+// method_not_allowed (which is not logged), timeout, too_large, unsupported_encoding, shutting_down.
 func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -121,7 +124,7 @@ func (a *App) reply(w http.ResponseWriter, rt *route, v verdict) {
 		}
 		answer(w, status, string(v.outcome), "")
 	case OutcomeRejected:
-		answer(w, status, string(v.outcome), v.err.Error())
+		answer(w, status, string(v.outcome), payload.Public(v.err))
 	case OutcomeRetryLater:
 		if s := int64(math.Ceil(v.after.Seconds())); s > 0 {
 			w.Header().Set("Retry-After", strconv.FormatInt(s, 10))
@@ -201,7 +204,7 @@ func (a *App) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	} else {
 		w.Header().Set("WWW-Authenticate", challenge(r.Header))
 	}
-	a.cfg.Logger.LogAttrs(r.Context(), slog.LevelWarn, "tasks: caller refused", slog.Int("status", status), slog.String("path", printable.Text(r.URL.Path)), slog.Any("error", err))
+	a.logRequest(r, slog.LevelWarn, "tasks: caller refused", slog.Int("status", status), slog.Any("error", err))
 	hurry(w, r, 0)
 	answer(w, status, text, "")
 }

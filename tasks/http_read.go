@@ -70,6 +70,9 @@ func (buf *buffer) take(w http.ResponseWriter, r *http.Request, limit int) error
 	}
 	slow := hurry(w, r, limit)
 	if err := buf.read(r.Body, int(r.ContentLength), limit); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Errorf("%w: the body did not arrive in time, after %d bytes", err, len(buf.b))
+		}
 		return err
 	}
 	if slow != nil {

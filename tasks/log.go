@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -90,12 +91,20 @@ func (a *App) logRequest(r *http.Request, level slog.Level, message string, attr
 	if !a.cfg.Logger.Enabled(r.Context(), level) {
 		return
 	}
-	attrs = append([]slog.Attr{slog.String("path", printable.Text(r.URL.Path))}, attrs...)
+	attrs = append([]slog.Attr{slog.String("path", printable.Text(spelled(r.URL)))}, attrs...)
 	d := new(transport.Delivery)
 	if readDelivery(d, r.Header); d.ID != "" {
 		attrs = append(attrs, slog.String("id", printable.Text(d.ID)), slog.String("queue", printable.Text(d.Queue)), slog.Int("attempt", d.Attempt))
 	}
 	a.cfg.Logger.LogAttrs(r.Context(), level, message, a.appendTrace(attrs, traceOf(r.Header))...)
+}
+
+// spelled is a path as it came, where it has other escapes than it needs: that may be what is wrong with it.
+func spelled(u *url.URL) string {
+	if u.RawPath != "" {
+		return u.RawPath
+	}
+	return u.Path
 }
 
 // see is a seen.Func.

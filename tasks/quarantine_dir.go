@@ -18,8 +18,8 @@ import (
 
 // QuarantineDir writes what is quarantined into dir, one JSON file each, named by time, definition and a random
 // part. A file appears whole or not at all, and is on the disk before the delivery counts as done. dir is made
-// when first needed. Every POST below the mount point that makes no sense becomes a file: where strangers reach the
-// endpoint, set Config.Authenticator too.
+// when first needed. Every POST to the path of a task or subscriber that names none, or whose body makes no sense,
+// becomes a file: where strangers reach the endpoint, set Config.Authenticator too.
 func QuarantineDir(dir string) func(context.Context, Quarantined) error {
 	return func(_ context.Context, q Quarantined) error {
 		data, err := json.MarshalIndent(q, "", "  ")

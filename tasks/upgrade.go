@@ -15,7 +15,7 @@ import (
 // take what they take, a broken T too: let their Validate or upgrade tell. A body that T takes is never upgraded: give T
 // a required field that old bodies lack, or a codec that is Strict.
 //
-// The run's context bounds upgrade. Its error rejects the delivery as one that does not decode, with both reasons;
+// The run's context bounds upgrade. Its error rejects the delivery as one that does not decode, with both reasons in the log;
 // a directive such as [Discard] or [RetryAfter] does what it does from the task's function, and so does any error once
 // the context has ended. What it returns is validated as any payload is. Errors of Register: T is not the payload of
 // the task, an Old that is T or given twice, a nil upgrade.

@@ -75,7 +75,7 @@ type Older struct {
 
 	upgrade Upgrade
 	by      Upgrading
-	refused reasons
+	refused refusals
 }
 
 // Find decodes what is no payload by itself, which refusal says why, as one of an older type. That must fit exactly,
@@ -93,7 +93,7 @@ func (us Upgrades) Find(refusal error, by Upgrading) (*Older, error) {
 		j.Strict = true
 		codec = j
 	}
-	refused := reasons{refusal}
+	refused := refusals{reasons{refusal}}
 	for _, u := range us {
 		old := u.target()
 		err := by.Decode(codec, u, old)
@@ -103,7 +103,7 @@ func (us Upgrades) Find(refusal error, by Upgrading) (*Older, error) {
 		case broken(err):
 			return nil, err
 		}
-		refused = append(refused, fmt.Errorf("as a %s: %w", u.From, err))
+		refused.reasons = append(refused.reasons, fmt.Errorf("as a %s: %w", u.From, err))
 	}
 	return nil, by.Reject(refused)
 }
@@ -119,7 +119,18 @@ func (o *Older) Upgrade(ctx context.Context) (any, error) {
 	if o.by.Directs(err) || broken(err) || ctx.Err() != nil {
 		return nil, err
 	}
-	return nil, o.by.Reject(append(o.refused, fmt.Errorf("upgraded from a %s: %w", o.upgrade.From, err)))
+	return nil, o.by.Reject(refusals{append(o.refused.reasons, fmt.Errorf("upgraded from a %s: %w", o.upgrade.From, err))})
+}
+
+// refusals are why a payload is neither one of today nor an older one, today's reason first.
+type refusals struct{ reasons }
+
+// Public is the text of err for who has sent the payload: not what an upgrade said, which is the program's own.
+func Public(err error) string {
+	if rs, ok := errors.AsType[refusals](err); ok {
+		return rs.reasons[0].Error()
+	}
+	return err.Error()
 }
 
 // broken reports whether the rules are at fault, and not the payload.
