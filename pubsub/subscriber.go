@@ -156,6 +156,9 @@ func (d *subscriber) spec(b *tasks.Binding) tasks.Spec {
 		},
 		Start: func(app *tasks.App) error { return d.start(app, b) },
 	}
+	for _, u := range d.upgrades {
+		s.Upgrades = append(s.Upgrades, u.From)
+	}
 	if n := d.typeName(); n != name && d.name == "" { // as it was served before Subscription was given
 		s.Also = []string{n}
 	}

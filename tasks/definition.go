@@ -40,6 +40,9 @@ type Spec struct {
 	Handle  Handler
 	Err     error // what is wrong with the definition
 
+	// Upgrades are the types of older payloads that UpgradeFrom reads, in the order in which they are tried.
+	Upgrades []reflect.Type
+
 	// Resolve makes of the definition what holds under one App, names say, or tells what is wrong with it there;
 	// see [Binding.Resolved]. It must change nothing, and neither register nor list definitions. Where the value has a
 	// method Conflict(other any, whose string) error, Register calls it with the value of each definition before it
@@ -122,10 +125,14 @@ func define[T any](call function, fnMissing bool, opts []Option) *definition {
 func (d *definition) label() string { return printable.Text(d.name) }
 
 func (d *definition) spec() Spec {
-	return Spec{
+	s := Spec{
 		Kind: KindTask, Name: d.name, Path: d.name, Aliases: slices.Clone(d.aliases),
 		Queue: d.queue, Timeout: d.timeout, Header: d.ownHeader(), Payload: d.typ, Handle: d.handle, Err: d.err,
 	}
+	for _, u := range d.upgrades {
+		s.Upgrades = append(s.Upgrades, u.From)
+	}
+	return s
 }
 
 // handle is the innermost Handler: decode, validate, call.

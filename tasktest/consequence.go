@@ -9,22 +9,32 @@ import (
 	"github.com/typedtasks/typedtasks/tasks"
 )
 
-// compare tells how the shape in a file differs from what is now, and what comes of it.
-func compare(kind, was, is string) (changes [][]string) {
-	old, now := goldenLines(was), goldenLines(is)
-	fate := fateOf(kind)
+// change is one that a golden file tells of.
+type change struct {
+	sign, path, text, consequence string
+}
+
+func (c change) row() []string { return []string{c.sign + " " + c.path, c.text, c.consequence} }
+
+// strands reports a change that something comes of.
+func (c change) strands() bool { return !strings.HasPrefix(c.consequence, harmless) }
+
+func (c change) ofSetting() bool { return strings.HasPrefix(c.path, "@") && c.path != settingDecodes }
+
+// diff tells how one shape differs from what it was, and what comes of it.
+func (f fate) diff(old, now map[string]shape) (changes []change) {
 	for _, path := range slices.Sorted(maps.Keys(old)) {
 		shape, kept := now[path]
 		switch {
 		case !kept:
-			changes = append(changes, []string{"- " + path, old[path].String(), fate.of(path, fate.gone)})
+			changes = append(changes, change{"-", path, old[path].String(), f.of(path, f.gone)})
 		case shape != old[path]:
-			changes = append(changes, []string{"~ " + path, fmt.Sprintf("%s -> %s", old[path], shape), fate.of(path, fate.changed(old[path], shape))})
+			changes = append(changes, change{"~", path, fmt.Sprintf("%s -> %s", old[path], shape), f.of(path, f.changed(old[path], shape))})
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(now)) {
 		if _, had := old[path]; !had {
-			changes = append(changes, []string{"+ " + path, now[path].String(), fate.of(path, fate.added(now[path]))})
+			changes = append(changes, change{"+", path, now[path].String(), f.of(path, f.added(now[path]))})
 		}
 	}
 	return changes
@@ -40,8 +50,10 @@ const harmless = "harmless"
 // fate is what comes of changes to a definition of one kind.
 type fate struct {
 	gone, retyped, lacking, stricter string
+	abandoned                        string // an older payload that is upgraded no more
 	settings                         map[string]string
-	published                        bool // what is written from now on is read by others, who know the old shape
+	published                        bool   // what is written from now on is read by others, who know the old shape
+	upgrade                          string // the option that takes what has the old shape; empty: it is read elsewhere
 }
 
 func fateOf(kind string) fate {
@@ -66,6 +78,9 @@ func fateOf(kind string) fate {
 			retyped:  "strands queued messages: what they carry here does not decode",
 			lacking:  "strands queued messages: they lack this and do not validate",
 			stricter: "may strand queued messages: the rules have changed",
+
+			abandoned: "strands queued messages: nothing takes this older data any more",
+			upgrade:   "pubsub.UpgradeFrom",
 			settings: map[string]string{
 				settingTopic: replaced, settingFilter: replaced, settingOrdered: replaced,
 				settingSubscription: "strands queued messages: nobody receives from the old one, and pubsub.Sync deletes it",
@@ -73,12 +88,19 @@ func fateOf(kind string) fate {
 			},
 		}
 	}
-	return fate{
+	f := fate{
 		gone:     "strands queued work: what it carries here is dropped",
 		retyped:  "strands queued work: what it carries here does not decode",
 		lacking:  "strands queued work: it lacks this and does not validate",
 		stricter: "may strand queued work: the rules have changed",
+
+		abandoned: "strands queued work: nothing takes this older payload any more",
+		upgrade:   "tasks.UpgradeFrom",
 	}
+	if kind == tasks.KindPeriodic {
+		f.upgrade = "schedule.Task(tasks.UpgradeFrom(...))"
+	}
+	return f
 }
 
 // of is the consequence for a path: its own where it is a setting.
@@ -164,20 +186,6 @@ func bits(typ string) string {
 		return typ + "64"
 	}
 	return typ
-}
-
-func goldenLines(s string) map[string]shape {
-	lines := map[string]shape{}
-	for line := range strings.Lines(s) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		path, rest, _ := strings.Cut(line, " ")
-		typ, rules, _ := strings.Cut(strings.TrimSpace(rest), " ")
-		lines[path] = shape{typ, strings.TrimSpace(rules)}
-	}
-	return lines
 }
 
 // columns aligns what was compared, a line each.

@@ -203,5 +203,6 @@ func ExampleGolden() {
 	// tasktest: golden: task Charge has changed:
 	//   ~ Amount    int -> string    strands queued work: what it carries here does not decode
 	//   + Currency  string required  strands queued work: it lacks this and does not validate
+	// Take what waits with tasks.UpgradeFrom, from a type that has the shape in the file.
 	// If that is meant, run the test once with TASKTEST_UPDATE=1 and commit DIR/task.Charge.golden.
 }

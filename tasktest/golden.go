@@ -21,13 +21,18 @@ const updateEnv = "TASKTEST_UPDATE"
 // whether it strands queued work or breaks subscribers: a name that is no longer served, a field that is gone, changed
 // its type, or has become required. A missing file is written: commit it.
 //
+// What strands is harmless where tasks.UpgradeFrom or pubsub.UpgradeFrom takes what has the shape in the file: from a
+// type that this shape could become without harm, or from one that takes anything, as json.RawMessage does. The new
+// payload must refuse the old one or lose nothing of it, as far as shapes tell, since what it takes is never upgraded.
+// The files pin these types, too: one that is gone, or no longer takes what it took, strands what may still wait.
+//
 // After a change that is meant, run the test once with TASKTEST_UPDATE=1. The file of a name that is no longer
 // served is never removed that way: delete it once nothing waits under that name.
 func Golden(t testing.TB, app *tasks.App, dir string) {
 	t.Helper()
 	g := &golden{t: t, dir: dir, update: os.Getenv(updateEnv) == "1"}
-	current := map[string]string{} // file -> content
-	served := map[string]string{}  // file of an alias -> file of its definition
+	current := map[string]described{} // by file
+	served := map[string]string{}     // file of an alias -> file of its definition
 	cfg := app.Config()
 	for d := range app.Definitions() {
 		s := d.Spec()
@@ -77,10 +82,10 @@ type golden struct {
 // missing tells of a file that nothing is registered for.
 func (g *golden) missing(file string) {
 	g.t.Helper()
-	what, cure := "what waits under its name is stranded", "Keep the name served with tasks.WithAliases, or delete"
+	what, cure := "what waits under its name is stranded", "Keep the name served with tasks.WithAliases, and tasks.UpgradeFrom if the payload is another now, or delete"
 	switch kindOf(file) {
 	case tasks.KindSubscriber:
-		cure = "Keep the name served with pubsub.WithAliases, or delete"
+		cure = "Keep the name served with pubsub.WithAliases, and pubsub.UpgradeFrom if the data is another now, or delete"
 	case tasks.KindPublisher:
 		what, cure = "its subscribers get nothing any more, and what it enqueued is stranded", "If that is meant, delete"
 	}
@@ -106,24 +111,24 @@ func (g *golden) files() []string {
 }
 
 // pin compares a file with what is now, or writes it.
-func (g *golden) pin(file, now string) {
+func (g *golden) pin(file string, now described) {
 	g.t.Helper()
 	path := filepath.Join(g.dir, file)
 	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		g.t.Fatalf("tasktest: golden: %v", err)
 	}
-	changes := compare(kindOf(file), string(data), now)
+	rows, hints := compare(kindOf(file), string(data), now)
 	switch missing := err != nil; {
-	case !missing && len(changes) == 0:
+	case !missing && len(rows) == 0:
 		return
 	case missing || g.update:
-		if err := os.WriteFile(path, []byte(now), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(now.text), 0o644); err != nil {
 			g.t.Fatalf("tasktest: golden: %v", err)
 		}
 		g.t.Logf("tasktest: golden: wrote %s: commit it", path)
 	default:
-		g.t.Errorf("tasktest: golden: %s has changed:\n%s\nIf that is meant, run the test once with %s=1 and commit %s.",
-			title(file), columns(changes), updateEnv, path)
+		g.t.Errorf("tasktest: golden: %s has changed:\n%s\n%sIf that is meant, run the test once with %s=1 and commit %s.",
+			title(file), columns(rows), strings.Join(append(hints, ""), "\n"), updateEnv, path)
 	}
 }

@@ -145,7 +145,7 @@ func TestGolden_MessageChange_FailsWithItsConsequence(t *testing.T) {
 				return
 			}
 			kind := c.is.Spec().Kind
-			want := "tasktest: golden: " + kind + " Event has changed:\n  " + strings.Join(c.wantLine, "\n  ") +
+			want := "tasktest: golden: " + kind + " Event has changed:\n  " + strings.Join(c.wantLine, "\n  ") + cure(c.is, c.wantLine) +
 				"\nIf that is meant, run the test once with TASKTEST_UPDATE=1 and commit " + filepath.Join("DIR", kind+".Event.golden") + "."
 			if len(errs) != 1 || errs[0] != want {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(errs, "\n"), want)
@@ -166,7 +166,7 @@ func TestGolden_MessageDefinitionGone_SaysWhatComesOfIt(t *testing.T) {
 	}
 	errs = changed(t, pinned(t, takes[Order]()), takes[Order](pubsub.WithName("Other")))
 	want = "tasktest: golden: subscriber Event is no longer registered: what waits under its name is stranded.\n" +
-		"Keep the name served with pubsub.WithAliases, or delete " + filepath.Join("DIR", "subscriber.Event.golden") + " once nothing waits under it."
+		"Keep the name served with pubsub.WithAliases, and pubsub.UpgradeFrom if the data is another now, or delete " + filepath.Join("DIR", "subscriber.Event.golden") + " once nothing waits under it."
 	if len(errs) != 1 || errs[0] != want {
 		t.Errorf("got %q, want %q", errs, want)
 	}

@@ -205,6 +205,16 @@ func invoice[T any]() tasks.Definition {
 	return tasks.New(func(context.Context, T) error { return nil }, tasks.WithName("Invoice"))
 }
 
+// cure is what Golden says where the payload's lines tell of work that is stranded.
+func cure(d tasks.Definition, lines []string) string {
+	option := map[string]string{tasks.KindTask: "tasks.UpgradeFrom", tasks.KindSubscriber: "pubsub.UpgradeFrom"}[d.Spec().Kind]
+	payload := func(line string) bool { return !strings.Contains(line, " @") && strings.Contains(line, "strand") }
+	if option == "" || !slices.ContainsFunc(lines, payload) {
+		return ""
+	}
+	return "\nTake what waits with " + option + ", from a type that has the shape in the file."
+}
+
 func TestGolden_Change_FailsWithItsConsequence(t *testing.T) {
 	t.Parallel()
 	const (
@@ -296,7 +306,7 @@ func TestGolden_Change_FailsWithItsConsequence(t *testing.T) {
 				}
 				return
 			}
-			want := "tasktest: golden: task Invoice has changed:\n  " + strings.Join(c.wantLine, "\n  ") +
+			want := "tasktest: golden: task Invoice has changed:\n  " + strings.Join(c.wantLine, "\n  ") + cure(c.is, c.wantLine) +
 				"\nIf that is meant, run the test once with TASKTEST_UPDATE=1 and commit " + filepath.Join("DIR", "task.Invoice.golden") + "."
 			if len(errs) != 1 || errs[0] != want {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(errs, "\n"), want)
@@ -311,7 +321,7 @@ func TestGolden_Rename_StrandsUnlessAliased(t *testing.T) {
 
 	errs := changed(t, dir, tasks.New(nothing[Order]))
 	want := "tasktest: golden: task Purchase is no longer registered: what waits under its name is stranded.\n" +
-		"Keep the name served with tasks.WithAliases, or delete " + filepath.Join("DIR", "task.Purchase.golden") + " once nothing waits under it."
+		"Keep the name served with tasks.WithAliases, and tasks.UpgradeFrom if the payload is another now, or delete " + filepath.Join("DIR", "task.Purchase.golden") + " once nothing waits under it."
 	if len(errs) != 1 || errs[0] != want {
 		t.Errorf("got %q, want %q", errs, want)
 	}

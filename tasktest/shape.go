@@ -14,21 +14,35 @@ import (
 	"github.com/typedtasks/typedtasks/tasks"
 )
 
-// describe writes a definition as its golden file holds it.
-func describe(cfg tasks.Config, d tasks.Definition) string {
-	s := d.Spec()
-	w := &walk{out: map[string]shape{}, read: s.Kind != tasks.KindPublisher}
-	if s.Payload != nil {
-		w.value("", s.Payload, "", nil)
-	}
+// described is a definition as it is now.
+type described struct {
+	text   string            // as its golden file holds it
+	maybe  []map[string]bool // per upgrade: which of its paths JSON may lack, or hold null for
+	strict bool              // the codec refuses what the payload has no field for
+}
+
+func describe(cfg tasks.Config, d tasks.Definition) described {
+	s, codec := d.Spec(), cfg.Codec
 	text := fmt.Sprintf("# %s %s: path in JSON, type, validation rules\n", s.Kind, s.Name)
 	if is, err := pubsub.Describe(cfg, d); err == nil {
 		text += settings(is)
+		codec = codecOf(is)
 	}
-	for _, path := range slices.Sorted(maps.Keys(w.out)) {
-		text += path + " " + w.out[path].String() + "\n"
+	if s.Payload != nil {
+		text += walked(s.Payload, s.Kind != tasks.KindPublisher).lines("")
 	}
-	return text
+	now := described{text: text}
+	for _, old := range s.Upgrades {
+		w := walked(old, true)
+		if old == reflect.TypeFor[pubsub.Raw]() {
+			w.add("", typRaw, "")
+		}
+		now.text += settingUpgrade + " " + old.String() + "\n" + w.lines("  ")
+		now.maybe = append(now.maybe, w.maybe)
+	}
+	j, _ := codec.(tasks.JSONCodec)
+	now.strict = j.Strict
+	return now
 }
 
 // The settings of publishers and subscribers that golden files hold. No path in JSON begins like them: they stand
@@ -40,6 +54,12 @@ const (
 	settingOrdered      = "@ordered"
 	settingCodec        = "@codec"
 )
+
+// settingUpgrade begins what is said of one type that UpgradeFrom reads: the lines from there to the next are its.
+const settingUpgrade = "@upgrade"
+
+// typRaw is an older payload that is whatever came: pubsub.Raw.
+const typRaw = "raw"
 
 // settings are the lines of a publisher's or a subscriber's.
 func settings(is pubsub.Description) (text string) {
@@ -66,8 +86,23 @@ const settingDecodes = "@decodes"
 
 // walk collects what a payload's JSON consists of, by path.
 type walk struct {
-	out  map[string]shape
-	read bool // it is decoded here, and not only written
+	out   map[string]shape
+	read  bool            // it is decoded here, and not only written
+	maybe map[string]bool // see described
+	under bool            // an embedded pointer, which may be nil
+}
+
+func walked(t reflect.Type, read bool) *walk {
+	w := &walk{out: map[string]shape{}, read: read, maybe: map[string]bool{}}
+	w.value("", t, "", nil)
+	return w
+}
+
+func (w *walk) lines(indent string) (text string) {
+	for _, path := range slices.Sorted(maps.Keys(w.out)) {
+		text += indent + path + " " + w.out[path].String() + "\n"
+	}
+	return text
 }
 
 func (w *walk) add(path, typ, rules string) {
@@ -121,14 +156,19 @@ func (w *walk) fields(path string, t reflect.Type, above []reflect.Type) {
 		case f.Tag.Get("json") == "-":
 		case embedded && slices.Contains(above, inner): // it adds nothing new
 		case embedded:
+			was := w.under
+			w.under = was || f.Type.Kind() == reflect.Pointer
 			w.fields(path, inner, append(slices.Clip(above), inner))
+			w.under = was
 		case f.IsExported():
 			own = append(own, f)
 		}
 	}
 	for _, f := range own {
 		at := join(path, or(jsonName(f), f.Name))
-		if _, options, _ := strings.Cut(f.Tag.Get("json"), ","); slices.Contains(strings.Split(options, ","), "string") {
+		_, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		w.maybe[at] = w.under || strings.Contains(options, "omit") || nillable(f.Type)
+		if slices.Contains(strings.Split(options, ","), "string") {
 			w.add(at, "quoted:"+f.Type.String(), f.Tag.Get("validate"))
 			continue
 		}
@@ -160,6 +200,15 @@ func scalar(t reflect.Type) string {
 		return ""
 	}
 	return t.Kind().String()
+}
+
+// nillable reports a type whose zero value is null in JSON.
+func nillable(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Interface, reflect.Map, reflect.Slice:
+		return true
+	}
+	return false
 }
 
 // writesItself reports a type with a form of its own in JSON. A struct that only reads itself has not: it is written
