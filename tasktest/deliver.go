@@ -19,7 +19,7 @@ import (
 //
 // A subscriber with pubsub.ViaTasks is not run by this: the message becomes a task, which Drain runs.
 //
-// Of the options [With], [Attempt], [WithHeader] and [Mount] serve.
+// Of the options [With], [Attempt], [WithHeader], [WithToken] and [Mount] serve.
 func Deliver[M any](t testing.TB, s *pubsub.Subscriber[M], m pubsub.Message[M], opts ...RunOption) Result {
 	t.Helper()
 	o := options(t, opts)

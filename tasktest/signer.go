@@ -21,6 +21,12 @@ import (
 // Signer signs tokens like those that Google's platform puts on deliveries, for tests of an endpoint that checks them.
 // Each has a key of its own: a token of another Signer's is one of a stranger. It is made by [NewSigner], and is safe
 // for concurrent use.
+//
+//	signer := tasktest.NewSigner(t)
+//	auth, err := oidc.New(oidc.Audience(audience), oidc.ServiceAccount(email), oidc.HTTPClient(signer.Client()))
+//	rec := tasktest.NewWith(t, tasks.Config{Endpoint: audience + "/_tasks", Authenticator: auth}, SendWelcome)
+//	token := signer.Token(tasktest.Claims{Audience: audience, Email: email})
+//	res := tasktest.Run(t, SendWelcome, Welcome{}, tasktest.With(rec), tasktest.WithToken(token)) // or Deliver, of a message
 type Signer struct {
 	t   testing.TB
 	key *rsa.PrivateKey
@@ -31,6 +37,7 @@ type Signer struct {
 const signerKeyBits = 2048
 
 // NewSigner makes a signer with a new key, which takes some tenths of a second: make one for all the cases of a table.
+// [Signer] shows it at work.
 func NewSigner(t testing.TB) *Signer {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, signerKeyBits)
@@ -117,5 +124,5 @@ func (s signerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// WithToken makes the delivery carry a token, as one of [Signer.Token] in its Authorization header.
+// WithToken makes the delivery of a task or of a message carry a token, as one of [Signer.Token], in its Authorization header.
 func WithToken(token string) RunOption { return WithHeader("Authorization", "Bearer "+token) }

@@ -28,7 +28,8 @@ func WithProjectNumber(n int64) Option {
 
 // WithServiceAccount sets the account, by its e-mail address, whose OIDC token pushes carry where their subscription
 // names none. Default: CLOUD_TASKS_SERVICE_ACCOUNT, then the account that the program runs as; where there is none
-// either, pushes carry no token. Who creates a subscription needs roles/iam.serviceAccountUser on it.
+// either, pushes carry no token; with an emulator, tasks@emulator.iam.gserviceaccount.com. Who creates a subscription
+// needs roles/iam.serviceAccountUser on it.
 func WithServiceAccount(email string) Option {
 	return setting(func(s *settings) { s.Account, s.NoOIDC = gcp.Value{Text: email, Source: "WithServiceAccount"}, false })
 }
@@ -45,8 +46,8 @@ func WithoutOIDC() Option {
 }
 
 // WithEndpoint talks to an emulator at host:port, in plaintext and without credentials. Project and service account
-// then default to "emulator" and an account of that project. Default: PUBSUB_EMULATOR_HOST; without it, Pub/Sub.
-// Where the emulator refuses connections, a call looks for it for 3 s, and then gives up; a Receive goes on.
+// then default to "emulator" and tasks@emulator.iam.gserviceaccount.com. Default: PUBSUB_EMULATOR_HOST; without it,
+// Pub/Sub. Where the emulator refuses connections, a call looks for it for 3 s, and then gives up; a Receive goes on.
 func WithEndpoint(hostport string) Option {
 	return setting(func(s *settings) { s.Endpoint = gcp.Value{Text: hostport, Source: "WithEndpoint"} })
 }

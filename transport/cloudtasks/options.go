@@ -25,8 +25,8 @@ func WithLocation(id string) Option {
 }
 
 // WithServiceAccount sets the account, by its e-mail address, whose OIDC token every delivery carries. Default:
-// CLOUD_TASKS_SERVICE_ACCOUNT, then the account that the program runs as. The caller needs
-// roles/iam.serviceAccountUser on it.
+// CLOUD_TASKS_SERVICE_ACCOUNT, then the account that the program runs as; with an emulator,
+// tasks@emulator.iam.gserviceaccount.com. The caller needs roles/iam.serviceAccountUser on it.
 func WithServiceAccount(email string) Option {
 	return setting(func(s *settings) { s.Account, s.NoOIDC = gcp.Value{Text: email, Source: "WithServiceAccount"}, false })
 }
@@ -49,7 +49,7 @@ func WithBackupQueue(id string) Option {
 }
 
 // WithEndpoint talks to an emulator at host:port, in plaintext and without credentials. Project, location and
-// service account then default to "emulator", "local" and an account of that project. Default:
+// service account then default to "emulator", "local" and tasks@emulator.iam.gserviceaccount.com. Default:
 // CLOUD_TASKS_EMULATOR_HOST; without it, Cloud Tasks. Where the emulator refuses
 // connections, a call looks for it for 3 s, and then gives up.
 func WithEndpoint(hostport string) Option {

@@ -1,7 +1,10 @@
 // Package emulator is a server that implements Cloud Tasks v2, Pub/Sub and Cloud Scheduler v1: gRPC in, HTTP out, without a
 // Google account. Any Google client can use it, in any language. It runs within a test, or as the program tasks-emulator:
 //
-//	go run github.com/typedtasks/typedtasks/transport/emulator/cmd/tasks-emulator -port 8123 -queue mail -topic orders
+//	go run github.com/typedtasks/typedtasks/transport/emulator/cmd/tasks-emulator -port 8123 -http-port 8124 -queue mail -topic orders
+//
+// -http-port is for services that verify OIDC tokens: the key is at http://localhost:8124/oauth2/v3/certs then, for
+// oidc.KeysURL.
 //
 // # Smallest program
 //

@@ -96,7 +96,7 @@ func (e *Emulator) open(cfg settings) (err error) {
 	}
 	s.engine = engine.New(engineCfg)
 	s.operations = newOperations(s.now, cfg.operationTime)
-	s.tokens = newTokens(s.now, s.store)
+	s.tokens = newTokens(s.now, s.store, cfg.log)
 	e.pubsub = newPubsub(cfg, s.store, newPusher(cfg.client, s.tokens, cfg.log).push)
 	e.scheduler = newScheduler(cfg.log, s.store, &jobRunner{client: cfg.client, publish: e.pubsub.Publish, tokens: s.tokens, log: cfg.log})
 	defer func() {

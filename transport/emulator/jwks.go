@@ -16,10 +16,12 @@ const (
 )
 
 // Handler serves what verifies the OIDC tokens on tasks, pushes and jobs: the key at [CertsPath], and at [DiscoveryPath] a
-// document that leads to it. The issuer is Google's, https://accounts.google.com, as the tokens say: point the
-// verifier of the worker at the key, since Google's own keys do not fit.
+// document that leads to it; at the root it names both. The issuer is Google's, https://accounts.google.com, as the tokens
+// say: point the verifier of the worker at the key, by oidc.KeysURL, since Google's own keys do not fit.
 func (e *Emulator) Handler() http.Handler {
+	e.server.tokens.served.Store(true)
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", serveRoot)
 	mux.HandleFunc("GET "+CertsPath, e.serveCerts)
 	mux.HandleFunc("GET "+DiscoveryPath, serveDiscovery)
 	return mux
@@ -52,19 +54,32 @@ func (e *Emulator) serveCerts(w http.ResponseWriter, _ *http.Request) {
 	}}})
 }
 
+// serveRoot is for who was given the address alone.
+func serveRoot(w http.ResponseWriter, r *http.Request) {
+	writeJSON(w, map[string]any{
+		"serves":        "the key of the emulator's OIDC tokens: jwks_uri is for oidc.KeysURL. Its APIs are on the port for gRPC.",
+		"jwks_uri":      ownURL(r) + CertsPath,
+		"discovery_uri": ownURL(r) + DiscoveryPath,
+	})
+}
+
 func serveDiscovery(w http.ResponseWriter, r *http.Request) {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
 	writeJSON(w, map[string]any{
 		"issuer":                                issuer,
-		"jwks_uri":                              scheme + "://" + r.Host + CertsPath,
+		"jwks_uri":                              ownURL(r) + CertsPath,
 		"response_types_supported":              []string{"id_token"},
 		"subject_types_supported":               []string{"public"},
 		"id_token_signing_alg_values_supported": []string{"RS256"},
 		"claims_supported":                      []string{"aud", "azp", "email", "email_verified", "exp", "iat", "iss", "sub"},
 	})
+}
+
+// ownURL is the root as the caller knows it.
+func ownURL(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

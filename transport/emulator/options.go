@@ -55,7 +55,8 @@ func WithData(file string) Option {
 }
 
 // WithLogger sets where the emulator logs to: tasks that are given up and failed attempts at level warn, attempts and
-// changes of queues, topics, subscriptions and jobs at debug. nil, and without it: [slog.Default].
+// changes of queues, topics, subscriptions and jobs at debug; at info, once, that it signs OIDC tokens and its
+// [Emulator.Handler] was not asked for. nil, and without it: [slog.Default].
 func WithLogger(l *slog.Logger) Option {
 	return option(func(s *settings) { s.log = l })
 }

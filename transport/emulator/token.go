@@ -11,7 +11,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,12 +25,17 @@ const (
 	tokenReuse    = 5 * time.Minute // a task carries a token no older than that
 	mostTokens    = 1000            // kept for reuse
 	keyBits       = 2048
+	keyPrefix     = "emulator-" // of key ids: verifiers in package oidc know by it what they lack
 )
 
 // tokens makes the tokens that tasks, pushes and jobs carry. Its key is made when the first is needed.
 type tokens struct {
 	now   func() time.Time
 	store *store
+	log   *slog.Logger
+
+	served   atomic.Bool // there is a handler for the key
+	unserved sync.Once   // to tell that there was none
 
 	mu    sync.Mutex
 	key   *signingKey
@@ -52,12 +59,23 @@ type signingKey struct {
 	der []byte
 }
 
-func newTokens(now func() time.Time, s *store) *tokens {
-	return &tokens{now: now, store: s, known: make(map[tokenFor]madeToken)}
+func newTokens(now func() time.Time, s *store, log *slog.Logger) *tokens {
+	return &tokens{now: now, store: s, log: log, known: make(map[tokenFor]madeToken)}
 }
 
 // token returns the value of an Authorization header, without "Bearer ".
 func (t *tokens) token(kind authKind, email, scope string) (string, error) {
+	text, err := t.text(kind, email, scope)
+	if err == nil && kind == oidcAuth && !t.served.Load() {
+		t.unserved.Do(func() {
+			t.log.Info("nothing serves the key of the OIDC tokens: a service that verifies them answers 401", "account", email, "audience", scope,
+				"help", "tasks-emulator -http-port 8124, or Emulator.Handler; its URL is for oidc.KeysURL in the service")
+		})
+	}
+	return text, err
+}
+
+func (t *tokens) text(kind authKind, email, scope string) (string, error) {
 	what := tokenFor{kind, email, scope}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -150,7 +168,7 @@ func newSigningKey(private *rsa.PrivateKey) (*signingKey, error) {
 		return nil, fmt.Errorf("make a key for tokens: %w", err)
 	}
 	sum := sha256.Sum256(x509.MarshalPKCS1PublicKey(&private.PublicKey))
-	return &signingKey{private, hex.EncodeToString(sum[:20]), der}, nil
+	return &signingKey{private, keyPrefix + hex.EncodeToString(sum[:20]), der}, nil
 }
 
 // restore takes over the key of a data file, so that verifiers which remember it go on.

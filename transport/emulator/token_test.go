@@ -2,8 +2,10 @@ package emulator_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"google.golang.org/api/option"
 
 	"github.com/typedtasks/typedtasks/transport/emulator"
+	"github.com/typedtasks/typedtasks/transport/oidc"
 )
 
 const account = "pusher@p.iam.gserviceaccount.com"
@@ -116,11 +119,70 @@ func TestOIDC_ManyAudiences(t *testing.T) {
 	}
 }
 
+func TestOIDC_PackageOIDC_LetsItInByKeysURL_AndElseTellsOfIt(t *testing.T) {
+	r := start(t)
+	server := httptest.NewServer(r.e.Handler())
+	defer server.Close()
+	r.create(withOIDC(r.task(""), "https://shop.example.com"))
+	c := r.await(1)[0]
+	google := &http.Client{Transport: keysFrom{http.NotFoundHandler()}}
+	for name, tc := range map[string]struct {
+		opt  oidc.Option
+		want string
+	}{
+		"with it":    {oidc.KeysURL(server.URL + emulator.CertsPath), ""},
+		"without it": {oidc.HTTPClient(google), "the tokens of an emulator need oidc.KeysURL"},
+	} {
+		auth, err := oidc.New(oidc.Audience("https://shop.example.com"), oidc.ServiceAccount(account), oidc.Logger(slog.New(slog.DiscardHandler)), tc.opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = auth.Authenticate(&http.Request{Header: c.Header})
+		if ok := tc.want == ""; ok != (err == nil) || !ok && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want %q", name, err, tc.want)
+		}
+	}
+}
+
+func TestOIDC_NothingServesTheKey_IsToldOnce(t *testing.T) {
+	for name, tc := range map[string]struct {
+		served bool
+		task   func(*rig) *cloudtaskspb.Task
+		want   int
+	}{
+		"it is served":    {true, func(r *rig) *cloudtaskspb.Task { return withOIDC(r.task(""), "a") }, 0},
+		"it is not":       {false, func(r *rig) *cloudtaskspb.Task { return withOIDC(r.task(""), rand.Text()) }, 1},
+		"none is needed":  {false, func(r *rig) *cloudtaskspb.Task { return r.task("") }, 0},
+		"access by OAuth": {false, func(r *rig) *cloudtaskspb.Task { return withOAuth(r.task("")) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t)
+			if tc.served {
+				r.e.Handler()
+			}
+			for range 5 {
+				r.create(tc.task(r))
+			}
+			r.await(5)
+			text := r.log.String()
+			if n := strings.Count(text, "nothing serves the key of the OIDC tokens"); n != tc.want {
+				t.Errorf("told %d times, want %d:\n%s", n, tc.want, text)
+			}
+			if told := strings.Contains(text, "-http-port") && strings.Contains(text, "oidc.KeysURL") && strings.Contains(text, account); told != (tc.want == 1) {
+				t.Errorf("logged:\n%s", text)
+			}
+		})
+	}
+}
+
+func withOAuth(task *cloudtaskspb.Task) *cloudtaskspb.Task {
+	task.GetHttpRequest().AuthorizationHeader = &cloudtaskspb.HttpRequest_OauthToken{OauthToken: &cloudtaskspb.OAuthToken{ServiceAccountEmail: account}}
+	return task
+}
+
 func TestOAuth_TokenIsOpaque(t *testing.T) {
 	r := start(t)
-	task := r.task("")
-	task.GetHttpRequest().AuthorizationHeader = &cloudtaskspb.HttpRequest_OauthToken{OauthToken: &cloudtaskspb.OAuthToken{ServiceAccountEmail: account}}
-	r.create(task)
+	r.create(withOAuth(r.task("")))
 	if token := bearer(t, r.await(1)[0]); !strings.HasPrefix(token, "ya29.") {
 		t.Errorf("token %s", token)
 	}
@@ -153,6 +215,17 @@ func TestHandler_Discovery_LeadsToTheKeys(t *testing.T) {
 	get(server.URL+emulator.DiscoveryPath, &doc)
 	if doc.Issuer != "https://accounts.google.com" || doc.JwksURI != server.URL+emulator.CertsPath {
 		t.Errorf("discovery %+v", doc)
+	}
+	var root struct {
+		JwksURI      string `json:"jwks_uri"`
+		DiscoveryURI string `json:"discovery_uri"`
+	}
+	get(server.URL+"/", &root)
+	if root.JwksURI != doc.JwksURI || root.DiscoveryURI != server.URL+emulator.DiscoveryPath {
+		t.Errorf("the root says %+v", root)
+	}
+	if res, err := server.Client().Get(server.URL + "/keys"); err != nil || res.Body.Close() != nil || res.StatusCode != 404 {
+		t.Errorf("another path: %v, %v, want 404", res, err)
 	}
 	var set struct {
 		Keys []map[string]string `json:"keys"`

@@ -56,8 +56,14 @@
 //
 // # Testing
 //
-// tasktest.NewSigner makes tokens, and a client that answers for the key server without a network. The emulator signs
-// its tokens with a key that it serves: see [KeysURL].
+// tasktest.NewSigner makes tokens, and a client that answers for the key server without a network.
+//
+// The emulator signs its tokens with a key of its own, which Google's server does not have: tasks-emulator -http-port 8124
+// serves it at http://localhost:8124/oauth2/v3/certs (emulator.CertsPath), and without that flag nowhere. Its tokens are of
+// tasks@emulator.iam.gserviceaccount.com unless the driver was given another account.
+//
+//	auth, err := oidc.New(oidc.Audience("http://localhost:8080"), oidc.ServiceAccount("tasks@emulator.iam.gserviceaccount.com"),
+//		oidc.KeysURL("http://localhost:8124/oauth2/v3/certs"))
 //
 // # The libraries beneath
 //

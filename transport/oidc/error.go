@@ -17,6 +17,7 @@ type Error struct {
 	Err    error  // the cause; nil where the rest says it all
 
 	got, want string
+	advice    string // what helps, at the end
 }
 
 // Reason is a word for why a request was refused.
@@ -65,6 +66,9 @@ func (e *Error) Error() string {
 	}
 	if e.Err != nil {
 		b.WriteString(": " + plain(e.Err.Error()))
+	}
+	if e.advice != "" {
+		b.WriteString("; " + e.advice)
 	}
 	return b.String()
 }

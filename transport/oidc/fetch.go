@@ -56,7 +56,7 @@ func (s *keySet) fetch(ctx context.Context) (_ map[string]*rsa.PublicKey, maxAge
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, 0, fmt.Errorf("the key server answered with status %d, want 200", res.StatusCode)
+		return nil, 0, fmt.Errorf("%s answered with status %d, want 200", s.url, res.StatusCode)
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxKeysBody+1))
 	if err != nil {
@@ -66,7 +66,10 @@ func (s *keySet) fetch(ctx context.Context) (_ map[string]*rsa.PublicKey, maxAge
 		return nil, 0, fmt.Errorf("the key server's answer is longer than %d bytes", maxKeysBody)
 	}
 	found, err := readKeys(body)
-	return found, maxAgeOf(res.Header), err
+	if err != nil {
+		return nil, 0, fmt.Errorf("%s: %w", s.url, err)
+	}
+	return found, maxAgeOf(res.Header), nil
 }
 
 // readKeys returns the keys of a JWK set that are good for RS256, and leaves the others out.
@@ -75,7 +78,7 @@ func readKeys(body []byte) (map[string]*rsa.PublicKey, error) {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(body, &set); err != nil {
-		return nil, fmt.Errorf("the key server's answer is no JWK set: %w", err)
+		return nil, fmt.Errorf("the answer is no JWK set: %w", err)
 	}
 	byID := map[string]*rsa.PublicKey{}
 	for _, text := range set.Keys {
@@ -88,7 +91,7 @@ func readKeys(body []byte) (map[string]*rsa.PublicKey, error) {
 		}
 	}
 	if len(byID) == 0 {
-		return nil, errors.New("the key server's answer has no RSA key for RS256 of 2048 bits or more with an id")
+		return nil, errors.New("the answer has no RSA key for RS256 of 2048 bits or more with an id")
 	}
 	return byID, nil
 }

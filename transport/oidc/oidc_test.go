@@ -39,6 +39,11 @@ func TestNew_NamesAllThatIsWrong(t *testing.T) {
 		{"a path in place of a URL", append(good, oidc.KeysURL("/oauth2/v3/certs")), []string{`KeysURL("/oauth2/v3/certs")`}},
 		{"a URL of another kind", append(good, oidc.KeysURL("file:///etc/keys")), []string{"https://"}},
 		{"what is no URL", append(good, oidc.KeysURL(":")), []string{`KeysURL(":")`}},
+		{"a host and no scheme", append(good, oidc.KeysURL("localhost:8124")), []string{
+			`oidc: KeysURL("localhost:8124"): want a URL with scheme and host: https://..., or http://localhost:8124/oauth2/v3/certs for the emulator`}},
+		{"an address and no scheme", append(good, oidc.KeysURL("127.0.0.1:8124")), []string{"scheme and host", "http://localhost:8124/oauth2/v3/certs"}},
+		{"a port and no host", append(good, oidc.KeysURL("http://:8124/oauth2/v3/certs")), []string{"scheme and host"}},
+		{"plain HTTP over a network", append(good, oidc.KeysURL("http://10.0.0.5:8124")), []string{`oidc: KeysURL("http://10.0.0.5:8124"): over plain HTTP`, "https://", "localhost"}},
 		{"an option that is nil", append(good, nil), []string{"option 3 is nil"}},
 		{"all that may be", append(good, oidc.Leeway(5*time.Minute), oidc.Leeway(0), oidc.KeysURL("http://localhost:8124/oauth2/v3/certs"), oidc.HTTPClient(nil), oidc.Logger(nil)), nil},
 	} {
@@ -61,6 +66,27 @@ func TestAuthenticator_NotMadeByNew_LetsNobodyIn(t *testing.T) {
 	for name, auth := range map[string]*oidc.Authenticator{"zero": {}, "nil": nil} {
 		if err := auth.Authenticate(request("Bearer " + token)); err == nil || errors.Is(err, transport.ErrForbidden) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestNew_KeysURL_PlainHTTPStaysNear(t *testing.T) {
+	for host, ok := range map[string]bool{
+		"localhost": true, "LOCALHOST": true, "127.0.0.1": true, "127.8.9.1": true, "[::1]": true, "[::ffff:127.0.0.1]": true,
+		"emulator": true, "tasks-emulator_1": true, "host.docker.internal": true,
+
+		"10.0.0.5": false, "192.168.1.4": false, "0.0.0.0": false, "[::]": false, "[fe80::1%25lo]": false, "[2001:db8::1]": false,
+		"167772165": false, "0x0a000005": false, // which is 10.0.0.5 to many
+		"example.com": false, "keys.internal": false, "localhost.example.com": false, "emulator.": false,
+	} {
+		for scheme, ok := range map[string]bool{"http": ok, "https": true} {
+			for _, port := range []string{"", ":8124"} {
+				u := scheme + "://" + host + port + "/oauth2/v3/certs"
+				_, err := oidc.New(oidc.Audience(audience), oidc.ServiceAccount(account), oidc.KeysURL(u))
+				if (err == nil) != ok {
+					t.Errorf("KeysURL(%q): %v, want it taken: %t", u, err, ok)
+				}
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -32,9 +33,13 @@ func ServiceAccount(emails ...string) ClaimOption { return accountOption(emails)
 // Leeway is how far the clock may be off when expiry and the other times are checked, 0 to 5 minutes. Default: 10 s.
 func Leeway(d time.Duration) ClaimOption { return leewayOption(d) }
 
-// KeysURL is where the keys are, as a JWK set: for an emulator, whose tokens Google's keys do not fit. Empty, and
-// default: [DefaultKeysURL]. Whoever can answer for that address can let himself in: let it begin with https:// unless it
-// is on this machine.
+// KeysURL is where the keys are, as a JWK set: for an emulator, whose tokens Google's keys do not fit. tasks-emulator
+// -http-port 8124 serves its key at http://localhost:8124/oauth2/v3/certs (emulator.CertsPath). Empty, and default:
+// [DefaultKeysURL].
+//
+// Whoever can answer for that address can let himself in, so it begins with https://. http:// is for an emulator on this
+// machine or among its containers: [New] takes it with localhost, a loopback address, a name without dots such as
+// "emulator", or host.docker.internal.
 func KeysURL(url string) Option { return keysURLOption(url) }
 
 // HTTPClient fetches the keys; it is asked for nothing else, and follows no redirects then. Default: one of its own,
@@ -106,8 +111,31 @@ func newSettings(opts []Option) (settings, error) {
 	if s.rules.leeway < 0 || s.rules.leeway > maxLeeway {
 		problem("Leeway(%s) is outside 0 to %s", s.rules.leeway, maxLeeway)
 	}
-	if u, err := url.Parse(s.keysURL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		problem("KeysURL(%q): want one that begins with https:// and a host", s.keysURL)
+	if wrong := checkKeysURL(s.keysURL); wrong != "" {
+		problem("KeysURL(%q): %s", s.keysURL, wrong)
 	}
 	return s, errors.Join(errs...)
+}
+
+// checkKeysURL says what is wrong with it, "" if nothing is.
+func checkKeysURL(s string) string {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
+		return "want a URL with scheme and host: https://..., or http://localhost:8124/oauth2/v3/certs for the emulator"
+	case u.Scheme == "http" && !isNear(u.Hostname()):
+		return `over plain HTTP others can put their keys in its place: want https://, or http:// with localhost, a loopback address, ` +
+			`a name without dots such as "emulator", or host.docker.internal`
+	}
+	return ""
+}
+
+// isNear reports whether a host is this machine, or a container's neighbour. A name without dots begins with a letter:
+// resolvers take a number for an address.
+func isNear(host string) bool {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap().IsLoopback()
+	}
+	host = strings.ToLower(host)
+	return host == "host.docker.internal" || 'a' <= host[0] && host[0] <= 'z' && !strings.Contains(host, ".")
 }

@@ -55,7 +55,7 @@ func (v *verifier) verify(ctx context.Context, token string) (*verification, err
 		return nil, refuse(ReasonMalformed, "kid", errors.New("there is none"))
 	}
 	if t.key, err = v.keys.get(ctx, t.keyID); err != nil {
-		return nil, err
+		return nil, v.advise(err, t)
 	}
 	_, t.doubt = gooidc.NewVerifier(issuer, t, &v.config).Verify(ctx, token)
 	if t.payload == nil {

@@ -24,6 +24,10 @@ CLOUD_SCHEDULER_EMULATOR_HOST; all take localhost:8123.
 Once it answers, it prints one line of JSON on standard output,
 {"ready":true,"grpc":"127.0.0.1:8123"}; its log, with those variables, goes to standard error.
 
+The OIDC tokens on tasks, pushes and jobs are signed by a key of its own. A service that verifies
+them needs that key: with -http-port 8124 it is at http://localhost:8124/oauth2/v3/certs, which is
+for oidc.KeysURL; the line of JSON has it as "keys_url".
+
 Queues, tasks, jobs, topics and subscriptions survive a restart with -data. The messages of
 Pub/Sub do not: they are in memory alone. What jobs missed while it was down is not made up for.
 
@@ -64,7 +68,7 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	}
 	f.StringVar(&cfg.host, "host", "127.0.0.1", "`address` to listen on; 0.0.0.0 for all, as in a container")
 	f.IntVar(&cfg.port, "port", 8123, "`port` for gRPC; 0 takes a free one")
-	f.IntVar(&cfg.httpPort, "http-port", -1, "`port` for the key that verifies OIDC tokens, at "+emulator.CertsPath+"; 0 takes a free one, -1 serves none")
+	f.IntVar(&cfg.httpPort, "http-port", -1, "`port` for the key that verifies OIDC tokens, at "+emulator.CertsPath+": for oidc.KeysURL; 0 takes a free one, -1 serves none")
 	f.Func("queue", "create a queue: a `name`, projects/P/locations/L/queues/Q or Q alone; may be repeated", func(s string) error {
 		cfg.queues = append(cfg.queues, s)
 		return nil
@@ -132,17 +136,30 @@ func (c *config) options(log *slog.Logger) []emulator.Option {
 	return opts
 }
 
-// advise tells how clients find the emulator: lines for a shell, or a record of a log that is JSON.
-func (c *config) advise(stderr io.Writer, log *slog.Logger, grpc net.Addr) {
-	address := grpc.String()
-	if host, port, err := net.SplitHostPort(address); err == nil && net.ParseIP(host).IsUnspecified() {
-		address = net.JoinHostPort("localhost", port)
-	}
+// advise tells how clients find the emulator, and verifiers its key if that is served: lines for a shell, or a record of a
+// log that is JSON.
+func (c *config) advise(stderr io.Writer, log *slog.Logger, grpc net.Addr, keysURL string) {
+	address := reachable(grpc)
 	if c.log == "json" {
-		log.Info("serving", "PUBSUB_EMULATOR_HOST", address, "CLOUD_TASKS_EMULATOR_HOST", address, "CLOUD_SCHEDULER_EMULATOR_HOST", address)
+		about := []any{"PUBSUB_EMULATOR_HOST", address, "CLOUD_TASKS_EMULATOR_HOST", address, "CLOUD_SCHEDULER_EMULATOR_HOST", address}
+		if keysURL != "" {
+			about = append(about, "keys_url", keysURL)
+		}
+		log.Info("serving", about...)
 		return
 	}
 	fmt.Fprintf(stderr, "export PUBSUB_EMULATOR_HOST=%[1]s\nexport CLOUD_TASKS_EMULATOR_HOST=%[1]s\nexport CLOUD_SCHEDULER_EMULATOR_HOST=%[1]s\n", address)
+	if keysURL != "" {
+		fmt.Fprintf(stderr, "# the key of the OIDC tokens, for oidc.KeysURL: %s\n", keysURL)
+	}
+}
+
+// reachable is an address as a client on this machine dials it.
+func reachable(a net.Addr) string {
+	if host, port, err := net.SplitHostPort(a.String()); err == nil && net.ParseIP(host).IsUnspecified() {
+		return net.JoinHostPort("localhost", port)
+	}
+	return a.String()
 }
 
 func (c *config) logger(w io.Writer) *slog.Logger {

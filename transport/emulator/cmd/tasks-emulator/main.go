@@ -1,4 +1,19 @@
 // Command tasks-emulator is an emulator of Google Cloud Tasks, Pub/Sub and Cloud Scheduler. Run it with -help.
+//
+//	tasks-emulator -port 8123 -http-port 8124 -queue mail -topic orders -data tasks.db
+//
+// With -http-port 8124, http://localhost:8124/oauth2/v3/certs serves the key of the OIDC tokens on tasks, pushes and jobs:
+// it is for oidc.KeysURL of a service that verifies them, which else answers 401 for ever. The flags:
+//
+//	-host -port -http-port         where it listens. Default: 127.0.0.1, 8123 for gRPC, nowhere for HTTP
+//	-queue -topic                  what it creates; may be repeated
+//	-on-demand -topics-on-demand   create a queue or a topic when it is first named
+//	-project -location             of queues and topics named without. Default: emulator, local
+//	-data                          a file that keeps what is not messages. Default: memory alone
+//	-grace                         how long what is in flight may take at the end. Default: 10s
+//	-log -verbose                  a format, text or json; every attempt and change
+//	-queue-tombstone               how long the name of a deleted queue is taken. Default: 72h
+//	-operation-time -stream-time   how long batch operations look running, and streaming pulls last
 package main
 
 import (
@@ -58,6 +73,7 @@ func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 		}
 		defer httpListener.Close()
 		ready.HTTP = "http://" + httpListener.Addr().String()
+		ready.KeysURL = "http://" + reachable(httpListener.Addr()) + emulator.CertsPath
 	}
 	log := cfg.logger(stderr)
 	e, err := emulator.New(cfg.options(log)...)
@@ -68,11 +84,12 @@ func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 	var serving sync.WaitGroup
 	defer serving.Wait()
 	serving.Go(func() { failed <- e.Serve(grpcListener) })
-	keys := &http.Server{Handler: e.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	keys := &http.Server{ReadHeaderTimeout: 10 * time.Second}
 	if httpListener != nil {
+		keys.Handler = e.Handler()
 		serving.Go(func() { failed <- keys.Serve(httpListener) })
 	}
-	cfg.advise(stderr, log, grpcListener.Addr())
+	cfg.advise(stderr, log, grpcListener.Addr(), ready.KeysURL)
 	if err = json.NewEncoder(stdout).Encode(ready); err == nil {
 		select {
 		case <-ctx.Done():
@@ -84,9 +101,10 @@ func serve(ctx context.Context, cfg *config, stdout, stderr io.Writer) error {
 
 // readiness is the line that tells that calls are answered, and where.
 type readiness struct {
-	Ready bool   `json:"ready"`
-	GRPC  string `json:"grpc"`
-	HTTP  string `json:"http,omitempty"`
+	Ready   bool   `json:"ready"`
+	GRPC    string `json:"grpc"`
+	HTTP    string `json:"http,omitempty"`
+	KeysURL string `json:"keys_url,omitempty"`
 }
 
 // end lets what runs finish, for a while. That it does not is no failure of the program.
