@@ -7,7 +7,6 @@ import (
 	"log/slog"
 
 	"github.com/typedtasks/typedtasks/tasks"
-	"github.com/typedtasks/typedtasks/transport"
 )
 
 // NewLogger writes lines of JSON as Cloud Logging reads them: with "severity" and "message".
@@ -41,18 +40,6 @@ func severity(l slog.Level) string {
 		return "INFO"
 	default:
 		return "DEBUG"
-	}
-}
-
-// logExecuted is middleware that logs what the App does not: the tasks that went well.
-func (s *Service) logExecuted(next tasks.Handler) tasks.Handler {
-	return func(ctx context.Context, d *transport.Delivery) (any, error) {
-		result, err := next(ctx, d)
-		if err == nil {
-			m, _ := tasks.MetadataFrom(ctx)
-			s.logger.InfoContext(ctx, "task executed", "task", m.Name, "id", m.ID, "queue", m.Queue, "attempt", m.Attempt)
-		}
-		return result, err
 	}
 }
 

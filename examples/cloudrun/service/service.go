@@ -71,7 +71,6 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if s.App, err = tasks.NewApp(cfg.Tasks); err != nil {
 		return nil, errors.Join(err, s.disconnect())
 	}
-	s.App.Use(s.logExecuted)
 	if err := s.App.Register(append(shop.Tasks(), Stocktaking)...); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
