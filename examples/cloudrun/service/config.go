@@ -58,6 +58,7 @@ func ConfigFromEnv() (Config, error) {
 	if c.Tasks.Name == "" {
 		c.Tasks.Name = "shop"
 	}
+	c.Tasks.CloudLoggingProject = os.Getenv("CLOUD_TASKS_PROJECT")
 	return c, errors.Join(errs[:]...)
 }
 

@@ -62,8 +62,8 @@ func TestConfigFromEnv(t *testing.T) {
 			if len(c.wants) == 0 {
 				if err != nil {
 					t.Error(err)
-				} else if cfg.Tasks.Endpoint != endpoint || cfg.Tasks.Name != "shop" {
-					t.Errorf("got endpoint %q, name %q", cfg.Tasks.Endpoint, cfg.Tasks.Name)
+				} else if cfg.Tasks.Endpoint != endpoint || cfg.Tasks.Name != "shop" || cfg.Tasks.CloudLoggingProject != c.env["CLOUD_TASKS_PROJECT"] {
+					t.Errorf("got endpoint %q, name %q, traces of %q", cfg.Tasks.Endpoint, cfg.Tasks.Name, cfg.Tasks.CloudLoggingProject)
 				}
 				return
 			}
