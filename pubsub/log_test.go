@@ -53,5 +53,8 @@ func TestLog_PayloadsOfMessages_OnlyWhenAsked(t *testing.T) {
 		if last["outcome"] != c.outcome || last["payload"] != c.payload {
 			t.Errorf("%s: logged %v, want %s with %v", c.data, last, c.outcome, c.payload)
 		}
+		if from := last["upgraded_from"]; (from == "pubsub_test.logCard") != (c.payload == `{"id":7}` && c.data == `{"number": "4111"}`) || from != nil && from != "pubsub_test.logCard" {
+			t.Errorf("%s: logged %v", c.data, last)
+		}
 	}
 }

@@ -46,8 +46,9 @@
 //   - A task renamed, or the type that it is named after: [WithAliases] keeps the old name served. Package tasktest has
 //     Golden, whose test fails when a name or a payload's shape changes.
 //
-// What is rejected is retried until its queue gives up, or handed to [Config].Quarantine, from where it can be enqueued
-// again. [Task.Debug] tries a task that waits.
+// An [UpgradeFrom] can go once the log's lines have no upgraded_from any more, and nothing older waits. What is rejected
+// is retried until its queue gives up, or handed to [Config].Quarantine, from where it can be enqueued again. [Task.Debug]
+// tries a task that waits.
 //
 // # Logging
 //
@@ -58,7 +59,7 @@
 //   - Error: quarantined, or not quarantined because that failed; a panic, with its stack; a task out of attempts
 //
 // Its attributes: task, id, queue and attempt, or of a message: subscriber, id, attempt and subscription; outcome;
-// duration; job, of a scheduler; error; quarantine_error and last_attempt_error, of what went wrong beside; trace_id,
+// duration; job, of a scheduler; upgraded_from, the type of an older payload; error; quarantine_error and last_attempt_error, of what went wrong beside; trace_id,
 // or Cloud Logging's fields with [Config].CloudLoggingProject; payload with [Config].LogPayloads; stack. Enqueued tasks
 // ("task enqueued": task, id, queue, due, duplicate) and published messages ("message published": topic, id) are told at
 // level Debug. A push that is refused, names no definition, or whose body is not read, is told of with path, and what its

@@ -39,6 +39,9 @@ func (r *run) log(v *verdict) {
 	if m.SchedulerJob != "" {
 		attrs = append(attrs, slog.String("job", printable.Text(m.SchedulerJob)))
 	}
+	if from := r.upgraded.Load(); from != nil {
+		attrs = append(attrs, slog.String("upgraded_from", *from))
+	}
 	if v.err != nil && v.outcome != OutcomeEnqueued { // which is what was asked for
 		attrs = append(attrs, slog.Any("error", v.err))
 	}

@@ -31,9 +31,10 @@ type run struct {
 	app      *App
 	route    *route
 	delivery *transport.Delivery
-	began    time.Duration       // since the App was made
-	payload  atomic.Pointer[any] // nil unless payloads are logged
-	told     atomic.Bool         // that some headers stay behind
+	began    time.Duration          // since the App was made
+	payload  atomic.Pointer[any]    // nil unless payloads are logged
+	upgraded atomic.Pointer[string] // from which type the payload was
+	told     atomic.Bool            // that some headers stay behind
 	source   source
 	wrapped  bool // of a message: the delivery's body is its wrapped push
 	then     atomic.Pointer[aftermathOf]
@@ -81,6 +82,8 @@ func (r *run) Value(key any) any {
 			r.app.leaveBehind(r.Context, left)
 		}
 		return freshHeader(picked)
+	case seen.UpgradeKey:
+		return seen.UpgradeFunc(func(from string) { r.upgraded.Store(&from) })
 	case seen.Key:
 		if r.app.cfg.LogPayloads {
 			return seen.Func(r.see)

@@ -41,20 +41,21 @@ func TestUpgradeFrom_TriesTheNewestFirst(t *testing.T) {
 	for _, c := range []struct {
 		name, body string
 		ran        string // the payload; empty: rejected
+		from       string // the type that it was, if it is another now
 		says       []string
 	}{
-		{"as it is now", `{"recipients": ["a@example.com"], "lang": "pt"}`, "{[a@example.com] pt}", nil},
-		{"of the version before", `{"to": "a@example.com", "lang": "pt"}`, "{[a@example.com] pt}", nil},
-		{"of the first version", `{"to": "a@example.com"}`, "{[a@example.com] en}", nil},
-		{"newer than this one", `{"recipients": ["a@example.com"], "lang": "pt", "urgent": true}`, "{[a@example.com] pt}", nil},
+		{"as it is now", `{"recipients": ["a@example.com"], "lang": "pt"}`, "{[a@example.com] pt}", "", nil},
+		{"of the version before", `{"to": "a@example.com", "lang": "pt"}`, "{[a@example.com] pt}", "tasks_test.upV2", nil},
+		{"of the first version", `{"to": "a@example.com"}`, "{[a@example.com] en}", "tasks_test.upV1", nil},
+		{"newer than this one", `{"recipients": ["a@example.com"], "lang": "pt", "urgent": true}`, "{[a@example.com] pt}", "", nil},
 
-		{"the new one, broken", `{"recipients": ["nobody"], "lang": "pt"}`, "", []string{"recipients[0] fails rule email", "as a tasks_test.upV2: ", "recipients: there is no such field", "as a tasks_test.upV1: "}},
-		{"an old one, broken", `{"to": "", "lang": "pt"}`, "", []string{"recipients fails rule required", "as a tasks_test.upV2: payload is not valid: to fails rule required", "lang: there is no such field"}},
-		{"an old one, of another type", `{"to": 7}`, "", []string{"want string, got number"}},
-		{"an old one with more in it", `{"to": "a@example.com", "lang": "pt", "x": 1}`, "", []string{"x: there is no such field"}},
-		{"old, and nothing valid comes of it", `{"to": "nobody"}`, "", []string{"recipients fails rule required", "upgraded from a tasks_test.upV1: payload is not valid: recipients[0] fails rule email"}},
-		{"no JSON", `{`, "", []string{"payload is not valid json", "as a tasks_test.upV2: payload is not valid json"}},
-		{"nothing", ``, "", []string{"it is empty"}},
+		{"the new one, broken", `{"recipients": ["nobody"], "lang": "pt"}`, "", "", []string{"recipients[0] fails rule email", "as a tasks_test.upV2: ", "recipients: there is no such field", "as a tasks_test.upV1: "}},
+		{"an old one, broken", `{"to": "", "lang": "pt"}`, "", "", []string{"recipients fails rule required", "as a tasks_test.upV2: payload is not valid: to fails rule required", "lang: there is no such field"}},
+		{"an old one, of another type", `{"to": 7}`, "", "", []string{"want string, got number"}},
+		{"an old one with more in it", `{"to": "a@example.com", "lang": "pt", "x": 1}`, "", "", []string{"x: there is no such field"}},
+		{"old, and nothing valid comes of it", `{"to": "nobody"}`, "", "", []string{"recipients fails rule required", "upgraded from a tasks_test.upV1: payload is not valid: recipients[0] fails rule email"}},
+		{"no JSON", `{`, "", "", []string{"payload is not valid json", "as a tasks_test.upV2: payload is not valid json"}},
+		{"nothing", ``, "", "", []string{"it is empty"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -63,7 +64,7 @@ func TestUpgradeFrom_TriesTheNewestFirst(t *testing.T) {
 			mail := tasks.New(func(_ context.Context, p upV3) error { ran = fmt.Sprint(p); return nil },
 				tasks.WithName("mail"), tasks.UpgradeFrom(upFromV2), tasks.UpgradeFrom(upFromV1))
 			for _, quarantine := range []bool{false, true} {
-				log := &dlvLog{}
+				log := &dlvLog{least: slog.LevelDebug}
 				cfg := tasks.Config{Logger: slog.New(log)}
 				code, status := http.StatusBadRequest, "rejected"
 				if quarantine {
@@ -81,6 +82,9 @@ func TestUpgradeFrom_TriesTheNewestFirst(t *testing.T) {
 				logged := ""
 				for _, r := range log.taken() {
 					logged += r.attrs["error"]
+					if from, want := r.attrs["upgraded_from"], c.from; r.attrs["outcome"] == "executed" && from != want {
+						t.Errorf("logged as upgraded from %q, want %q", from, want)
+					}
 				}
 				if strings.Contains(got.error, "upV") {
 					t.Errorf("the answer speaks of types: %s", got.error)
@@ -140,6 +144,9 @@ func TestUpgradeFrom_WhatTheFunctionReturns_DecidesTheOutcome(t *testing.T) {
 				t.Errorf("the answer gives another reason than the payload's: %s", got.error)
 			}
 			rs := log.taken()
+			if len(rs) > 0 && rs[0].attrs["upgraded_from"] != "" {
+				t.Errorf("logged %+v, and nothing came of the upgrade", rs)
+			}
 			if c.name == "an error" && (len(rs) != 1 || rs[0].attrs["error"] != "payload is not valid: id fails rule required; upgraded from a tasks_test.old: "+errDlv.Error()) {
 				t.Errorf("logged %+v", rs)
 			}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+
+	"github.com/typedtasks/typedtasks/internal/seen"
 )
 
 // Upgrade is the way to a payload from one of an older type: UpgradeFrom of packages tasks and pubsub, which have the
@@ -113,6 +115,7 @@ func (o *Older) Upgrade(ctx context.Context) (any, error) {
 	v, err := o.upgrade.call(ctx, o.Payload)
 	if err == nil {
 		if err = o.by.Validate(v); err == nil {
+			seen.Upgraded(ctx, o.upgrade.From.String())
 			return v, nil
 		}
 	}

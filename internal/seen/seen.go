@@ -14,3 +14,16 @@ func By(ctx context.Context) Func {
 	f, _ := ctx.Value(Key{}).(Func)
 	return f
 }
+
+// UpgradeKey is the key of who is told, in a run's context, that its payload was made of one of an older type.
+type UpgradeKey struct{}
+
+// UpgradeFunc takes the older type's name.
+type UpgradeFunc func(from string)
+
+// Upgraded tells of an upgrade. Outside of a run it does nothing.
+func Upgraded(ctx context.Context, from string) {
+	if tell, ok := ctx.Value(UpgradeKey{}).(UpgradeFunc); ok {
+		tell(from)
+	}
+}
