@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/typedtasks/typedtasks/internal/payload"
 	"github.com/typedtasks/typedtasks/tasks"
@@ -29,6 +30,9 @@ func (d *subscriber) checkUpgrades() {
 	for i, u := range d.upgrades {
 		if d.isRaw() {
 			d.problem("%s: Raw takes any data, and leaves none to upgrade: leave the option out", u)
+		}
+		if u.From.PkgPath() == reflect.TypeFor[Raw]().PkgPath() && strings.HasPrefix(u.From.Name(), "Message[") {
+			d.problem("%s: an Old is the type of older data, not a Message of it", u)
 		}
 		if isRaw(u.From) && i < len(d.upgrades)-1 {
 			d.problem("%s: Raw takes any data: give the option last", u)

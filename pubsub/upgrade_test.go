@@ -302,6 +302,7 @@ func TestRegister_UpgradeFromThatCannotServe_IsAnError(t *testing.T) {
 		{"it holds no data", none(pubsub.UpgradeFrom(func(context.Context, func()) (evOrder, error) { return evOrder{}, nil }))},
 		{"has a bad validate tag", none(pubsub.UpgradeFrom(func(context.Context, badTag) (evOrder, error) { return evOrder{}, nil }))},
 		{"UpgradeFrom[*pubsub_test.badTag, pubsub_test.evOrder](...): ", none(pubsub.UpgradeFrom(func(context.Context, *badTag) (evOrder, error) { return evOrder{}, nil }))},
+		{": an Old is the type of older data, not a Message of it", none(pubsub.UpgradeFrom(func(context.Context, pubsub.Message[evMailV1]) (evOrder, error) { return evOrder{}, nil }))},
 		{"UpgradeFrom[pubsub.Raw, pubsub_test.evOrder](...): Raw takes any data: give the option last", none(pubsub.UpgradeFrom(fromRaw), pubsub.UpgradeFrom(fromV1))},
 		{"UpgradeFrom[pubsub_test.evMailV1, pubsub.Raw](...): Raw takes any data, and leaves none to upgrade", pubsub.NewSubscriber(evNothing[pubsub.Raw],
 			pubsub.WithName("audit"), pubsub.Topic("raw"), pubsub.UpgradeFrom(func(context.Context, evMailV1) (pubsub.Raw, error) { return nil, nil }))},

@@ -62,7 +62,7 @@ type Config struct {
 	// Authenticator decides who may deliver over HTTP: oidc.New, of package transport/oidc, for the tokens that the
 	// platform sends. nil: anyone who reaches the endpoint; then something in front of it (Cloud Run's IAM, say)
 	// must decide, and [TrustNetwork] says so. An App without any, whose Endpoint is not on the loopback interface,
-	// warns of it once.
+	// warns of it once: in NewApp, or with a local transport at its first push. No Endpoint at all counts as loopback.
 	Authenticator Authenticator
 
 	// PropagatedHeaders ride along from a request to what is enqueued under it, and on: at most 16 of them, a value of

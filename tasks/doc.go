@@ -53,7 +53,8 @@
 // # Logging
 //
 // [Config].Logger gets one line for each outcome of a delivery, "task executed" or "message failed", say:
-//   - Debug: what ran in its caller ([Task.Run], eager); without a Logger of its own, in [slog.Default], executed and enqueued
+//   - Debug: what ran in its caller ([Task.Run], eager); without a Logger of its own, in [slog.Default], executed and
+//     enqueued, unless the payload was an older one
 //   - Info: executed, enqueued (a message that became a task), snoozed, discarded
 //   - Warn: failed, retry_later, rejected; who was refused, and bodies that were not read
 //   - Error: quarantined, or not quarantined because that failed; a panic, with its stack; a task out of attempts

@@ -27,17 +27,17 @@ func (r *run) log(v *verdict) {
 	what := "task"
 	if r.isMessage() {
 		what = "message"
-		attrs = append(attrs, slog.String("subscriber", printable.Text(r.route.spec.Name)), slog.String("id", printable.Text(m.ID)), slog.Int("attempt", m.Attempt))
+		attrs = append(attrs, slog.String("subscriber", printable.Text(r.route.spec.Name)), slog.String("id", printable.Name(m.ID)), slog.Int("attempt", m.Attempt))
 		if d := r.delivery; d.Message != nil {
-			attrs = append(attrs, slog.String("subscription", printable.Text(d.Message.Subscription)))
+			attrs = append(attrs, slog.String("subscription", printable.Name(d.Message.Subscription)))
 		}
 	} else {
-		attrs = append(attrs, slog.String("task", printable.Text(r.route.spec.Name)), slog.String("id", printable.Text(m.ID)),
+		attrs = append(attrs, slog.String("task", printable.Text(r.route.spec.Name)), slog.String("id", printable.Name(m.ID)),
 			slog.String("queue", printable.Text(m.Queue)), slog.Int("attempt", m.Attempt))
 	}
 	attrs = append(attrs, slog.String("outcome", string(v.outcome)), slog.Duration("duration", time.Since(r.app.made)-r.began))
 	if m.SchedulerJob != "" {
-		attrs = append(attrs, slog.String("job", printable.Text(m.SchedulerJob)))
+		attrs = append(attrs, slog.String("job", printable.Name(m.SchedulerJob)))
 	}
 	if from := r.upgraded.Load(); from != nil {
 		attrs = append(attrs, slog.String("upgraded_from", *from))
@@ -70,7 +70,7 @@ func (r *run) level(v *verdict) slog.Level {
 		return slog.LevelDebug
 	case v.outcome == OutcomeQuarantined, v.beside != nil && v.beside.quarantine != nil, r.delivery.Exhausted:
 		return slog.LevelError
-	case (v.outcome == OutcomeExecuted || v.outcome == OutcomeEnqueued) && r.app.sharesLog: // that is no news
+	case (v.outcome == OutcomeExecuted || v.outcome == OutcomeEnqueued) && r.app.sharesLog && r.upgraded.Load() == nil: // that is no news
 		return slog.LevelDebug
 	case v.outcome == OutcomeExecuted, v.outcome == OutcomeEnqueued, v.outcome == OutcomeSnoozed, v.outcome == OutcomeDiscarded:
 		return slog.LevelInfo
@@ -97,7 +97,7 @@ func (a *App) logRequest(r *http.Request, level slog.Level, message string, attr
 	attrs = append([]slog.Attr{slog.String("path", printable.Text(spelled(r.URL)))}, attrs...)
 	d := new(transport.Delivery)
 	if readDelivery(d, r.Header); d.ID != "" {
-		attrs = append(attrs, slog.String("id", printable.Text(d.ID)), slog.String("queue", printable.Text(d.Queue)), slog.Int("attempt", d.Attempt))
+		attrs = append(attrs, slog.String("id", printable.Name(d.ID)), slog.String("queue", printable.Text(d.Queue)), slog.Int("attempt", d.Attempt))
 	}
 	a.cfg.Logger.LogAttrs(r.Context(), level, message, a.appendTrace(attrs, traceOf(r.Header))...)
 }
@@ -120,7 +120,7 @@ func (o *order) logEnqueued(ctx context.Context, t *transport.Task, r Receipt) {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 10)
-	attrs = append(attrs, slog.String("task", o.name()), slog.String("id", printable.Text(r.ID)), slog.String("queue", printable.Text(r.Queue)))
+	attrs = append(attrs, slog.String("task", o.name()), slog.String("id", printable.Name(r.ID)), slog.String("queue", printable.Text(r.Queue)))
 	if !r.ETA.IsZero() {
 		attrs = append(attrs, slog.Time("due", r.ETA))
 	}
@@ -136,7 +136,7 @@ func (a *App) logPublished(ctx context.Context, m *transport.Message, id string)
 		return
 	}
 	attrs := make([]slog.Attr, 0, 6)
-	attrs = append(attrs, slog.String("topic", printable.Text(m.Topic)), slog.String("id", printable.Text(id)))
+	attrs = append(attrs, slog.String("topic", printable.Text(m.Topic)), slog.String("id", printable.Name(id)))
 	a.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "message published", a.appendTrace(attrs, a.traceOfMessage(ctx, m))...)
 }
 

@@ -14,7 +14,12 @@ const maxLoggedPayload = 4 << 10
 
 // loggedPayload is the payload that v points to as the log may have it: a [slog.LogValuer] as it says, any other as JSON
 // with what those in it say. The App knows which types need no look.
-func (a *App) loggedPayload(v any) slog.Value {
+func (a *App) loggedPayload(v any) (shown slog.Value) {
+	defer func() {
+		if recover() != nil { // of an Error method: what has run must not fail for its log
+			shown = slog.StringValue("(it panics)")
+		}
+	}()
 	left := maxLoggedPayload
 	if _, ok := v.(slog.LogValuer); ok {
 		return bounded(slog.AnyValue(v).Resolve(), &left)

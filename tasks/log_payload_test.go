@@ -373,3 +373,43 @@ func TestLog_Payload_OfARunInTheCaller(t *testing.T) {
 		t.Errorf("an enqueue logged %+v", rs)
 	}
 }
+
+// logTyped is an error that cannot say what it is.
+type logTyped struct{ text string }
+
+func (e *logTyped) Error() string { return e.text }
+
+type logBroken struct{ Grouped bool }
+
+func (l logBroken) LogValue() slog.Value {
+	var none *logTyped
+	if l.Grouped {
+		return slog.GroupValue(slog.Any("err", none))
+	}
+	return slog.AnyValue(none)
+}
+
+// What has run must not fail for the sake of its log.
+func TestLog_Payload_WhoseErrorPanics_FailsNothing(t *testing.T) {
+	t.Parallel()
+	for _, p := range []string{`{"Grouped": true}`, `{}`} {
+		log := &dlvLog{least: slog.LevelDebug}
+		app := dlvApp(t, tasks.Config{Logger: slog.New(log), LogPayloads: true}, tasks.New(func(context.Context, logBroken) error { return nil }, tasks.WithName("order")))
+		log.taken()
+		dlvWant(t, dlvServe(t, app, dlvPost("/tasks/order", p)), http.StatusOK, "executed")
+		if rs := log.taken(); len(rs) == 0 || rs[len(rs)-1].message != "task executed" || rs[len(rs)-1].attrs["payload"] != "(it panics)" {
+			t.Errorf("%s: logged %+v", p, rs)
+		}
+	}
+}
+
+// The longest id that there may be has to be found again.
+func TestLog_LongID_IsWhole(t *testing.T) {
+	t.Parallel()
+	log, id := &dlvLog{least: slog.LevelDebug}, strings.Repeat("a", 497)+"END"
+	app := dlvApp(t, tasks.Config{Logger: slog.New(log)}, dlvTask(dlvReturns(nil)))
+	dlvServe(t, app, dlvPost("/tasks/order", dlvBody, "X-CloudTasks-TaskName", id))
+	if rs := log.taken(); len(rs) == 0 || rs[len(rs)-1].attrs["id"] != id {
+		t.Errorf("logged %+v", rs)
+	}
+}

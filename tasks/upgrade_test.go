@@ -144,8 +144,8 @@ func TestUpgradeFrom_WhatTheFunctionReturns_DecidesTheOutcome(t *testing.T) {
 				t.Errorf("the answer gives another reason than the payload's: %s", got.error)
 			}
 			rs := log.taken()
-			if len(rs) > 0 && rs[0].attrs["upgraded_from"] != "" {
-				t.Errorf("logged %+v, and nothing came of the upgrade", rs)
+			if len(rs) > 0 && rs[0].attrs["upgraded_from"] != "tasks_test.old" {
+				t.Errorf("logged %+v, want what it is upgraded from, whatever comes of it", rs)
 			}
 			if c.name == "an error" && (len(rs) != 1 || rs[0].attrs["error"] != "payload is not valid: id fails rule required; upgraded from a tasks_test.old: "+errDlv.Error()) {
 				t.Errorf("logged %+v", rs)

@@ -112,10 +112,10 @@ func (us Upgrades) Find(refusal error, by Upgrading) (*Older, error) {
 
 // Upgrade makes a payload of the older one, boxed. The error is the run's.
 func (o *Older) Upgrade(ctx context.Context) (any, error) {
+	seen.Upgraded(ctx, o.upgrade.From.String()) // whatever comes of it
 	v, err := o.upgrade.call(ctx, o.Payload)
 	if err == nil {
 		if err = o.by.Validate(v); err == nil {
-			seen.Upgraded(ctx, o.upgrade.From.String())
 			return v, nil
 		}
 	}

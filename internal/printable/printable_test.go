@@ -45,3 +45,10 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+func TestName_ShowsMore(t *testing.T) {
+	t.Parallel()
+	if id := strings.Repeat("x", 1024); printable.Name(id) != id || printable.Name(id+"x") != printable.Text(id) || printable.Name(id[1:]+"\n") != printable.Text(id) {
+		t.Error("a name of 1 KiB is not shown, or more of it is, or what does not print")
+	}
+}

@@ -15,13 +15,13 @@ func By(ctx context.Context) Func {
 	return f
 }
 
-// UpgradeKey is the key of who is told, in a run's context, that its payload was made of one of an older type.
+// UpgradeKey is the key of who is told, in a run's context, that its payload is one of an older type.
 type UpgradeKey struct{}
 
 // UpgradeFunc takes the older type's name.
 type UpgradeFunc func(from string)
 
-// Upgraded tells of an upgrade. Outside of a run it does nothing.
+// Upgraded tells that an upgrade begins. Outside of a run it does nothing.
 func Upgraded(ctx context.Context, from string) {
 	if tell, ok := ctx.Value(UpgradeKey{}).(UpgradeFunc); ok {
 		tell(from)
